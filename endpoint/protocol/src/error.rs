@@ -78,7 +78,8 @@ pub enum Malformed {
     /// A reserved bit or value within the variable header or payload.
     #[error("reserved bit or value")]
     Reserved,
-    /// QoS 3 in PUBLISH, SUBSCRIBE or will `[MQTT-3.3.1-4]`.
+    /// QoS 3 in PUBLISH `[MQTT-3.3.1-4]`, in a will `[MQTT-3.1.2-12]`, or in a 3.x SUBSCRIBE
+    /// (MQTT 5 calls that one a protocol error).
     #[error("QoS 3")]
     QoS,
     /// DUP set with QoS 0 `[MQTT-3.3.1-2]`.
@@ -105,9 +106,6 @@ pub enum Malformed {
     /// A topic filter that is empty or whose wildcards stand wrong `[MQTT-4.7.1-1]`.
     #[error("bad topic filter")]
     TopicFilter,
-    /// SUBSCRIBE or UNSUBSCRIBE without a filter `[MQTT-3.8.3-2]`.
-    #[error("no topic filter")]
-    NoFilter,
 }
 
 /// Packets that are well-formed and still not allowed at this point.
@@ -129,9 +127,26 @@ pub enum ProtocolError {
     /// size 0, subscription identifier 0, and the like.
     #[error("value of property 0x{0:02X} not allowed")]
     PropertyValue(u8),
+    /// A property that this packet has, but only in the other direction: a subscription identifier
+    /// in a client's PUBLISH `[MQTT-3.3.4-6]`, a session expiry interval in a server's DISCONNECT
+    /// `[MQTT-3.14.2-2]`.
+    #[error("property 0x{0:02X} may not be sent by this side")]
+    PropertyDirection(u8),
     /// Authentication data without a method.
     #[error("authentication data without method")]
     AuthenticationDataWithoutMethod,
+    /// AUTH without an authentication method (MQTT 5, 3.15.2.2.2).
+    #[error("AUTH without authentication method")]
+    AuthenticationMethodMissing,
+    /// SUBSCRIBE `[MQTT-3.8.3-2]` or UNSUBSCRIBE `[MQTT-3.10.3-2]` without a filter.
+    #[error("no topic filter")]
+    NoFilter,
+    /// QoS 3 in the options of an MQTT 5 SUBSCRIBE (3.8.3.1).
+    #[error("QoS 3 in subscription options")]
+    QoS,
+    /// Retain Handling 3 in the options of an MQTT 5 SUBSCRIBE (3.8.3.1).
+    #[error("retain handling 3 in subscription options")]
+    RetainHandling,
     /// Neither topic nor known alias.
     #[error("no topic and no alias")]
     NoTopic,

@@ -296,6 +296,19 @@ pub struct Subscription<'a> {
     pub retain_handling: u8,
 }
 
+impl<'a> Subscription<'a> {
+    /// A subscription with no option of MQTT 5 set.
+    pub const fn new(filter: &'a str, qos: QoS) -> Self {
+        Self {
+            filter,
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: 0,
+        }
+    }
+}
+
 /// SUBACK, or UNSUBACK (whose codes are not written in 3.x).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubAck<'a> {
@@ -305,7 +318,7 @@ pub struct SubAck<'a> {
     pub properties: ReasonProperties<'a>,
     /// One code for each filter, in order. In 3.1.1 every failure is written as 0x80; 3.1 has no
     /// failure code, so the caller turns failures into a granted QoS before it encodes.
-    pub reasons: &'a [ReasonCode],
+    pub reasons: ReasonCodes<'a>,
 }
 
 /// UNSUBSCRIBE.
@@ -345,4 +358,4 @@ pub struct Auth<'a> {
     pub properties: ReasonProperties<'a>,
 }
 
-pub use crate::codec::lists::{Filters, SubscriptionIdentifiers, UserProperties};
+pub use crate::codec::lists::{Filters, ReasonCodes, SubscriptionIdentifiers, UserProperties};
