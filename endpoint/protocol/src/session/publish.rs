@@ -1,0 +1,309 @@
+//! Publishes of the client: sequence, in-flight window, topic aliases, ordered acknowledgements.
+
+use std::collections::VecDeque;
+
+use super::{Close, Event, Sequence, Session, Time, release};
+use crate::codec::{AckKind, encode_ack};
+use crate::limits::Limits;
+use crate::packet::{PacketId, Publish, QoS, Version};
+use crate::{PeerError, ProtocolError, ReasonCode};
+
+/// What the session keeps of the client's publishes.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// Number of the last publish.
+    sequence: Sequence,
+    /// QoS 1 and 2 publishes without their first acknowledgement, oldest first.
+    waiting: VecDeque<Waiting>,
+    /// QoS 2 exchanges that are not complete, sorted by packet id.
+    exactly_once: Vec<ExactlyOnce>,
+    /// Topics by alias, from 1.
+    aliases: Vec<Option<Box<str>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sequence: Sequence,
+    packet_id: PacketId,
+    exactly_once: bool,
+    refused: Option<ReasonCode>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ExactlyOnce {
+    packet_id: PacketId,
+    /// PUBREC has been written, PUBREL is due.
+    received: bool,
+}
+
+impl Inbound {
+    /// 3.x: no further packet is taken while this many publishes wait.
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.waiting.len() >= usize::from(limits.receive_maximum.get())
+    }
+
+    /// Whether a publish waits for the caller's word.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether one more QoS 1 or 2 publish breaks the receive maximum `[MQTT-3.3.4-9]`.
+    ///
+    /// A QoS 2 publish counts until its PUBCOMP; those that wait for PUBREC are in both lists.
+    fn exceeds_receive_maximum(&self, limits: &Limits) -> bool {
+        let released = self.exactly_once.iter().filter(|e| e.received).count();
+        self.waiting.len() + released >= usize::from(limits.receive_maximum.get())
+    }
+
+    fn find(&self, packet_id: PacketId) -> Result<usize, usize> {
+        self.exactly_once
+            .binary_search_by_key(&packet_id, |e| e.packet_id)
+    }
+
+    fn forget(&mut self, packet_id: PacketId) {
+        if let Ok(at) = self.find(packet_id) {
+            self.exactly_once.remove(at);
+        }
+        if self.exactly_once.is_empty() {
+            self.exactly_once = Vec::new();
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn handle_publish<'a>(
+        &'a mut self,
+        limits: &Limits,
+        now: Time,
+        publish: Publish<'a>,
+    ) -> Event<'a> {
+        // [MQTT-3.2.2-14]: CONNACK said that retain is not available.
+        if publish.retain && self.version == Version::V5 {
+            return self.fail(ProtocolError::RetainNotSupported.into());
+        }
+        if let Some(packet_id) = publish.packet_id {
+            match self.note_acknowledged_publish(limits, now, publish.qos, packet_id) {
+                Ok(true) => {}
+                Ok(false) => return Event::Handled,
+                Err(error) => return self.fail(error),
+            }
+        }
+        self.inbound.sequence += 1;
+        let sequence = self.inbound.sequence;
+        match resolve_alias(&mut self.inbound.aliases, limits, &publish) {
+            Ok(None) => Event::Publish(sequence, publish),
+            // The entry was just found; its text lives as long as the event.
+            Ok(Some(index)) => match self.inbound.aliases.get(index).and_then(Option::as_deref) {
+                Some(topic) => Event::Publish(sequence, Publish { topic, ..publish }),
+                None => Event::Handled,
+            },
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Queues a QoS 1 or 2 publish for its acknowledgement. False: a repetition, already dealt with.
+    fn note_acknowledged_publish(
+        &mut self,
+        limits: &Limits,
+        now: Time,
+        qos: QoS,
+        packet_id: PacketId,
+    ) -> Result<bool, PeerError> {
+        let exactly_once = qos == QoS::ExactlyOnce;
+        if exactly_once {
+            match self.inbound.find(packet_id) {
+                // [MQTT-4.3.3-10] (3.1.1: 4.3.3): no second delivery, but PUBREC again.
+                Ok(at) => {
+                    if self
+                        .inbound
+                        .exactly_once
+                        .get(at)
+                        .is_some_and(|e| e.received)
+                    {
+                        self.write_ack(AckKind::PubRec, packet_id, ReasonCode::SUCCESS);
+                    }
+                    return Ok(false);
+                }
+                Err(at) => {
+                    self.check_window(limits)?;
+                    let exchange = ExactlyOnce {
+                        packet_id,
+                        received: false,
+                    };
+                    self.inbound.exactly_once.insert(at, exchange);
+                }
+            }
+        } else {
+            self.check_window(limits)?;
+        }
+        if self.inbound.waiting.is_empty() {
+            self.clock.progress(now);
+        }
+        self.inbound.waiting.push_back(Waiting {
+            sequence: self.inbound.sequence + 1,
+            packet_id,
+            exactly_once,
+            refused: None,
+        });
+        Ok(true)
+    }
+
+    fn check_window(&self, limits: &Limits) -> Result<(), PeerError> {
+        // [MQTT-3.3.4-9]: the client must not exceed the receive maximum.
+        if self.version == Version::V5 && self.inbound.exceeds_receive_maximum(limits) {
+            return Err(ProtocolError::ReceiveMaximumExceeded.into());
+        }
+        Ok(())
+    }
+
+    /// The caller has taken every publish up to and including `up_to` that it has not refused.
+    ///
+    /// Writes the acknowledgements that are due, in the order of the publishes
+    /// (`[MQTT-4.6.0-2]`, `[MQTT-4.6.0-3]`).
+    pub fn accepted(&mut self, now: Time, limits: &Limits, up_to: Sequence) {
+        if !self.is_connected() {
+            return;
+        }
+        let was_full = self.inbound.is_full(limits);
+        let before = self.inbound.waiting.len();
+        while let Some(first) = self.inbound.waiting.front() {
+            if first.sequence > up_to && first.refused.is_none() {
+                break;
+            }
+            let Some(done) = self.inbound.waiting.pop_front() else {
+                break;
+            };
+            if !self.acknowledge(limits, &done) {
+                return;
+            }
+        }
+        if self.inbound.waiting.len() < before {
+            self.clock.progress(now);
+        }
+        if was_full && self.version != Version::V5 {
+            // The keep-alive clock stood while nothing was read.
+            self.clock.packet_arrived(now);
+        }
+    }
+
+    /// The publish will not be taken. Its negative acknowledgement leaves when its turn comes.
+    ///
+    /// 3.x has none: by [`Limits::acknowledge_refused`] it is acknowledged all the same, or the
+    /// session ends.
+    pub fn refuse_publish(&mut self, sequence: Sequence, reason: ReasonCode) {
+        if let Ok(at) = self
+            .inbound
+            .waiting
+            .binary_search_by_key(&sequence, |w| w.sequence)
+            && let Some(waiting) = self.inbound.waiting.get_mut(at)
+        {
+            waiting.refused = Some(reason);
+        }
+    }
+
+    /// Writes the first acknowledgement of a publish. False: that ended the session.
+    fn acknowledge(&mut self, limits: &Limits, done: &Waiting) -> bool {
+        let mut reason = done.refused.unwrap_or(ReasonCode::SUCCESS);
+        if self.version != Version::V5 && reason.is_failure() {
+            if !limits.acknowledge_refused {
+                self.end(Close::PublishRefused(reason));
+                return false;
+            }
+            reason = ReasonCode::SUCCESS;
+        }
+        if !done.exactly_once {
+            self.write_ack(AckKind::PubAck, done.packet_id, reason);
+            return true;
+        }
+        self.write_ack(AckKind::PubRec, done.packet_id, reason);
+        if reason.is_failure() {
+            // [MQTT-4.3.3-9]: the exchange is over.
+            self.inbound.forget(done.packet_id);
+        } else if let Ok(at) = self.inbound.find(done.packet_id)
+            && let Some(exchange) = self.inbound.exactly_once.get_mut(at)
+        {
+            exchange.received = true;
+        }
+        true
+    }
+
+    pub(super) fn handle_pubrel(&mut self, packet_id: PacketId) -> Event<'static> {
+        let state = self
+            .inbound
+            .find(packet_id)
+            .ok()
+            .and_then(|at| self.inbound.exactly_once.get(at));
+        match state.copied() {
+            // PUBREC has not been sent, so there is nothing to release.
+            Some(exchange) if !exchange.received => {
+                self.fail(ProtocolError::UnknownPacketId.into())
+            }
+            Some(_) => {
+                // [MQTT-4.3.3-11]: PUBCOMP with the same packet id; then the id is free.
+                self.inbound.forget(packet_id);
+                self.write_ack(AckKind::PubComp, packet_id, ReasonCode::SUCCESS);
+                Event::Handled
+            }
+            None => {
+                // [MQTT-3.6.2.1]: not known, but answered all the same.
+                let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+                self.write_ack(AckKind::PubComp, packet_id, reason);
+                Event::Handled
+            }
+        }
+    }
+
+    fn write_ack(&mut self, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {
+        encode_ack(kind, packet_id, reason, self.version, &mut self.out);
+    }
+
+    /// How many QoS 1 and 2 publishes wait for the caller's word.
+    pub fn waiting(&self) -> usize {
+        self.inbound.waiting.len()
+    }
+
+    /// Number of the last publish that was handed out.
+    pub fn last_sequence(&self) -> Sequence {
+        self.inbound.sequence
+    }
+
+    /// Gives memory back that only a busy session needs.
+    pub fn shrink(&mut self) {
+        release(&mut self.inbound.waiting);
+        if self.out.is_empty() {
+            self.out = Vec::new();
+        }
+    }
+}
+
+/// Sets or uses a topic alias. `Ok(Some(index))`: the topic is in that entry.
+fn resolve_alias(
+    aliases: &mut Vec<Option<Box<str>>>,
+    limits: &Limits,
+    publish: &Publish<'_>,
+) -> Result<Option<usize>, ProtocolError> {
+    let Some(alias) = publish.properties.topic_alias else {
+        return Ok(None);
+    };
+    // [MQTT-3.2.2-17]: not above the maximum that CONNACK gave.
+    if alias.get() > limits.topic_alias_maximum {
+        return Err(ProtocolError::TopicAlias);
+    }
+    let index = usize::from(alias.get()) - 1;
+    if publish.topic.is_empty() {
+        return match aliases.get(index) {
+            Some(Some(_)) => Ok(Some(index)),
+            // [MQTT-3.3.2-8] and 3.3.2.3.4: an alias that was never set.
+            _ => Err(ProtocolError::TopicAlias),
+        };
+    }
+    if aliases.len() <= index {
+        aliases.resize_with(index + 1, || None);
+    }
+    if let Some(entry) = aliases.get_mut(index)
+        && entry.as_deref() != Some(publish.topic)
+    {
+        *entry = Some(publish.topic.into());
+    }
+    Ok(None)
+}
