@@ -1,7 +1,19 @@
 //! CloudEvents: model, encodings, content types, and the sinks that take events.
 //!
 //! - [`event`]: what one event is made of, borrowed from the connection;
-//! - [`sink`]: the contract between a connection and the places events go to.
+//! - [`content`]: which content type an event gets, and whether its payload stands as JSON;
+//! - [`json`]: is a payload JSON?
+//! - [`encode`]: events as CloudEvents JSON;
+//! - [`sink`]: the contract between a connection and the places events go to, and those places.
+//!
+//! Nothing here knows MQTT, sockets, HTTP or the registry. What is promised to readers of the
+//! events is written down in `docs/events.md`.
 
+mod attribute;
+pub mod content;
+pub mod encode;
 pub mod event;
+mod id;
+pub mod json;
 pub mod sink;
+mod time;

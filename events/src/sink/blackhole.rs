@@ -1,0 +1,76 @@
+//! The sink that takes everything and keeps nothing.
+//!
+//! For measurements: it does all the work up to the encoded event. Accepted means encoded; nothing
+//! survives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stats::Counters;
+use super::{Completion, Handover, Health, OpenBatch, Sequence, Sink, Stats, Unfinished};
+use crate::encode::write_structured_json;
+use crate::event::Draft;
+
+/// Encodes events, accepts them at once, and forgets them.
+#[derive(Debug)]
+pub struct Blackhole {
+    name: Box<str>,
+    counters: Counters,
+}
+
+impl Blackhole {
+    /// A sink of the given name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            counters: Counters::default(),
+        }
+    }
+}
+
+impl Sink for Blackhole {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn encode(&self, draft: &Draft<'_>, sequence: Sequence, batch: &mut OpenBatch) {
+        batch.push(sequence, |out| write_structured_json(draft, out));
+    }
+
+    fn hand_over(&self, handover: Handover<'_>) {
+        let Handover {
+            batch,
+            completion,
+            slot,
+            ..
+        } = handover;
+        let Some(last) = batch.last_sequence() else {
+            return;
+        };
+        self.counters
+            .accepted(batch.len() as u64, batch.bytes() as u64);
+        batch.clear();
+        completion.accepted(slot, last);
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
+        completion.room(slot);
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    fn close(&self, _patience: Duration) -> Result<(), Unfinished> {
+        Ok(())
+    }
+}

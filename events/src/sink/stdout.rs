@@ -1,0 +1,172 @@
+//! The sink that prints one structured JSON line per event.
+//!
+//! Accepted means written and flushed to standard output: what reads it there may still lose it.
+//! The events of one application keep their order.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::health::HealthCell;
+use super::queue::{Consumer, Group, Queue};
+use super::stats::Counters;
+use super::{Completion, Handover, Health, OpenBatch, Sequence, Sink, Stats, Unfinished};
+use crate::encode::write_structured_json;
+use crate::event::Draft;
+
+/// Lines are gathered and written in pieces of about this size.
+const GROUP_BYTES: usize = 256 << 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Prints events to standard output from a thread of its own.
+pub struct Stdout {
+    name: Box<str>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Queue,
+    health: HealthCell,
+    counters: Counters,
+}
+
+impl Stdout {
+    /// Starts the thread. `queue_bytes` bounds what waits to be printed
+    /// ([`super::DEFAULT_QUEUE_BYTES`]).
+    ///
+    /// # Errors
+    ///
+    /// The thread cannot be started.
+    pub fn start(name: &str, queue_bytes: usize) -> io::Result<Self> {
+        Self::start_with(name, queue_bytes, io::stdout())
+    }
+
+    fn start_with(
+        name: &str,
+        queue_bytes: usize,
+        output: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Queue::new(queue_bytes, GROUP_BYTES),
+            health: HealthCell::new(),
+            counters: Counters::default(),
+        });
+        let printer = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("sink-stdout".into())
+            .spawn(move || printer.run(output))?;
+        Ok(Self {
+            name: name.into(),
+            shared,
+        })
+    }
+}
+
+impl Shared {
+    fn run(&self, mut output: impl Write) {
+        let consumer = Consumer::of(&self.queue);
+        let mut groups = Vec::new();
+        while consumer.take(GROUP_BYTES, &mut groups) {
+            let started = Instant::now();
+            let mut all = groups.iter();
+            if !all.all(|group| self.print(group, &mut output, &consumer)) {
+                return;
+            }
+            self.counters.committed(started.elapsed());
+            for group in &groups {
+                let bytes = group.data.len() as u64;
+                self.counters.accepted(group.events.into(), bytes);
+            }
+            consumer.accept(&mut groups);
+        }
+    }
+
+    /// Writes the group's lines, however often it takes. False when it is to give up.
+    fn print(&self, group: &Group, output: &mut impl Write, consumer: &Consumer<'_>) -> bool {
+        let mut rest = group.data.as_slice();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match write_some(output, &mut rest) {
+                Ok(()) if rest.is_empty() => {
+                    if self.health.set_up() {
+                        tracing::info!("standard output takes events again");
+                    }
+                    return true;
+                }
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => {
+                    self.counters.failed();
+                    let reason = format!("standard output: {error}");
+                    if self.health.set_failing(reason) {
+                        tracing::warn!(%error, "standard output takes no events");
+                    }
+                    if !consumer.pause(pause) {
+                        return false;
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// One write of what is left, or the flush that ends it; never writes a byte twice.
+fn write_some(output: &mut impl Write, rest: &mut &[u8]) -> io::Result<()> {
+    if !rest.is_empty() {
+        let written = output.write(rest)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        *rest = rest.get(written..).unwrap_or_default();
+    }
+    if rest.is_empty() {
+        output.flush()?;
+    }
+    Ok(())
+}
+
+impl Sink for Stdout {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn encode(&self, draft: &Draft<'_>, sequence: Sequence, batch: &mut OpenBatch) {
+        batch.push(sequence, |out| {
+            write_structured_json(draft, out);
+            out.push(b'\n');
+        });
+    }
+
+    fn hand_over(&self, handover: Handover<'_>) {
+        self.shared.queue.push(handover);
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
+    }
+
+    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
+        self.shared.queue.notify_room(slot, completion);
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health.get()
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.queue.add_depth(self.shared.counters.read())
+    }
+
+    fn close(&self, patience: Duration) -> Result<(), Unfinished> {
+        self.shared.queue.close(patience)
+    }
+}
+
+impl Drop for Stdout {
+    fn drop(&mut self) {
+        let _unfinished = self.close(Duration::ZERO);
+    }
+}
