@@ -25,7 +25,7 @@ pub fn parse_name(bytes: &[u8]) -> Result<&str, Malformed> {
     if nul {
         return Err(Malformed::Utf8);
     }
-    // [MQTT-3.3.2-2], [MQTT-4.7.1-1]
+    // [MQTT-3.3.2-2], [MQTT-4.7.0-1]
     if wildcard {
         return Err(Malformed::TopicName);
     }

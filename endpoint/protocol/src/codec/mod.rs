@@ -6,7 +6,8 @@
 //! [`encode_ack`] for the acknowledgements without properties that make up most of what a server
 //! sends.
 //!
-//! There is one file for each packet family, each with its decoder and its encoder.
+//! There is one file for each packet family, each with its decoder and its encoder. Clauses in
+//! brackets are those of MQTT 5 unless a version stands before them.
 
 mod ack;
 mod auth;

@@ -45,12 +45,12 @@ pub(super) const fn of_unsuback(code: u8) -> bool {
     matches!(code, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8F | 0x91)
 }
 
-/// DISCONNECT (table 3-10, column "sent by").
+/// DISCONNECT (table 3-10, column "sent by"; 0x8C stands only in table 2-6).
 pub(super) const fn of_disconnect(sender: Sender, code: u8) -> bool {
     match code {
         0x00 | 0x80..=0x83 | 0x90 | 0x93..=0x99 => true,
         0x04 => matches!(sender, Sender::Client),
-        0x87 | 0x89 | 0x8B | 0x8D..=0x8F | 0x9A..=0xA2 => matches!(sender, Sender::Server),
+        0x87 | 0x89 | 0x8B..=0x8F | 0x9A..=0xA2 => matches!(sender, Sender::Server),
         _ => false,
     }
 }

@@ -1,0 +1,15 @@
+//! Tests of the codec, one module for each way to find its faults.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod case;
+mod conformance;
+mod describe;
+mod notation;
+mod tables;
