@@ -65,8 +65,8 @@ fn every_case_comes_out_as_its_clause_demands() {
     for_each_case(|case| {
         expect_eq(
             "outcome",
-            outcome(case, &case.bytes),
-            expected_outcome(case),
+            &outcome(case, &case.bytes),
+            &expected_outcome(case),
         )
     });
 }
