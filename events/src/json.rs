@@ -163,7 +163,7 @@ impl Scan<'_> {
     }
 
     fn digits(&mut self) -> Option<()> {
-        matches!(self.next()?, b'0'..=b'9').then(|| self.skip_digits())
+        self.next()?.is_ascii_digit().then(|| self.skip_digits())
     }
 
     fn skip_digits(&mut self) {

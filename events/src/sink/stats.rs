@@ -10,7 +10,7 @@ pub const COMMIT_BOUNDS: [u64; 14] = [
 ];
 
 /// What a sink has done since it was opened. All but the queue's figures only grow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Events reported accepted.
     pub accepted: u64,
