@@ -1,0 +1,65 @@
+//! `[registry]`: applications, devices and their credentials.
+
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// Where devices are kept, and what checking their passwords may cost.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryConfig {
+    /// Where documents are stored. Default `sqlite`: `registry.db` in `data_dir`.
+    pub store: Store,
+    /// Whether plain passwords handed in are stored hashed (argon2id). Default `true`. Danger:
+    /// with `false` whoever reads the file, or a backup of it, knows the passwords.
+    pub hash_passwords: bool,
+    /// Devices kept in memory for log-ins and gateway checks, unknown ones included. Default
+    /// 100,000. A device takes about 1KiB.
+    pub cache_entries: NonZeroUsize,
+    /// Passwords checked at once by slow hashes. Default: the number of CPUs. Each argon2id check
+    /// takes about 19MiB while it runs.
+    pub verify_workers: NonZeroUsize,
+    /// Log-ins that may wait for such a check; one more is told "server busy". Default 1,000.
+    pub verify_queue: NonZeroUsize,
+}
+
+/// A kind of registry store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// One embedded SQLite file.
+    #[default]
+    Sqlite,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        const fn non_zero(n: usize) -> NonZeroUsize {
+            match NonZeroUsize::new(n) {
+                Some(n) => n,
+                None => NonZeroUsize::MIN,
+            }
+        }
+        Self {
+            store: Store::default(),
+            hash_passwords: true,
+            cache_entries: non_zero(100_000),
+            verify_workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            verify_queue: non_zero(1_000),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Store {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match name.as_str() {
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Err(D::Error::custom(
+                "store `postgres` is not available in this version; there is `sqlite`",
+            )),
+            _ => Err(D::Error::custom(format_args!(
+                "unknown store `{name}`; there is `sqlite`"
+            ))),
+        }
+    }
+}

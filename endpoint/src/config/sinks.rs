@@ -1,0 +1,256 @@
+//! `[[sinks]]`: where events go. Which keys a sink has depends on its `type`.
+
+use std::{ops::Range, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
+
+use super::{error::Flaw, value};
+
+/// One place that every event goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Its name in metrics, logs, health, and an application's `spec.publish.sinks`: 1 to 63 of
+    /// `a` to `z`, `0` to `9` and `-`. No default; no two alike.
+    pub name: String,
+    /// Whether a QoS 1 or 2 publish waits for this sink before it is acknowledged. Default `true`.
+    /// Danger: what a sink that is not required fails to take is lost without the device knowing.
+    pub required: bool,
+    /// `type`, and the keys that belong to it. No default.
+    pub kind: SinkKind,
+}
+
+/// What a sink is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// `log`: the embedded durable log, `events.db` in `data_dir`, which the events API reads. At
+    /// most one.
+    Log(LogSinkConfig),
+    /// `stdout`: one line of structured JSON per event on standard output. Danger: an event counts
+    /// as taken when it is written, whether or not the reader kept it.
+    Stdout(StdoutSinkConfig),
+    /// `blackhole`: encodes each event and forgets it, for measurements. Danger: every event is
+    /// acknowledged and lost.
+    Blackhole,
+}
+
+/// Keys of a sink of type `log`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSinkConfig {
+    /// Events of one application are dropped, oldest first, when they take more than this on disk.
+    /// Default 1GiB, at least 1MiB. Danger: a reader that falls further behind than that loses
+    /// events (and is told).
+    #[serde(deserialize_with = "retention_bytes")]
+    pub retention_bytes: u64,
+    /// Events are dropped when they are older than this. Default 7d, at least 1m.
+    #[serde(deserialize_with = "retention_age")]
+    pub retention_age: Duration,
+    /// Memory for events that wait to be written. Default 64MiB, from 1MiB. When it is full, QoS 0
+    /// events are dropped and devices are not read from.
+    #[serde(deserialize_with = "queue_bytes")]
+    pub queue_bytes: usize,
+}
+
+/// Keys of a sink of type `stdout`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StdoutSinkConfig {
+    /// As [`LogSinkConfig::queue_bytes`].
+    #[serde(deserialize_with = "queue_bytes")]
+    pub queue_bytes: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoKeys {}
+
+const DEFAULT_QUEUE: usize = 64 << 20;
+const TYPES: &str = "there are `log`, `stdout` and `blackhole`";
+
+impl Default for LogSinkConfig {
+    fn default() -> Self {
+        Self {
+            retention_bytes: 1 << 30,
+            retention_age: Duration::from_secs(7 * 86_400),
+            queue_bytes: DEFAULT_QUEUE,
+        }
+    }
+}
+
+impl Default for StdoutSinkConfig {
+    fn default() -> Self {
+        Self {
+            queue_bytes: DEFAULT_QUEUE,
+        }
+    }
+}
+
+impl SinkConfig {
+    /// The sink that there is when none is configured: a required durable log named `events`.
+    pub fn default_log() -> Self {
+        Self {
+            name: "events".to_owned(),
+            required: true,
+            kind: SinkKind::Log(LogSinkConfig::default()),
+        }
+    }
+}
+
+/// A sink as written, with the places of what is checked against other sinks.
+pub(super) struct RawSink {
+    name: Spanned<String>,
+    required: bool,
+    kind: Spanned<SinkKind>,
+}
+
+impl RawSink {
+    pub(super) fn list(list: Spanned<DeValue<'_>>) -> Result<Vec<Self>, Flaw> {
+        let span = list.span();
+        let DeValue::Array(entries) = list.into_inner() else {
+            return Err(flaw(span, "sinks is a list: write [[sinks]]"));
+        };
+        entries
+            .into_iter()
+            .map(|entry| {
+                let span = entry.span();
+                match entry.into_inner() {
+                    DeValue::Table(table) => Self::parse(table, span),
+                    _ => Err(flaw(span, "a sink is a section: write [[sinks]]")),
+                }
+            })
+            .collect()
+    }
+
+    fn parse(mut table: DeTable<'_>, span: Range<usize>) -> Result<Self, Flaw> {
+        let name = match table.remove("name") {
+            Some(name) => named(name)?,
+            None => return Err(flaw(span, "the sink has no `name`")),
+        };
+        let required = match table.remove("required") {
+            Some(required) => bool::deserialize(ValueDeserializer::from(required))
+                .map_err(|error| in_key("required", error))?,
+            None => true,
+        };
+        let Some(kind) = table.remove("type") else {
+            return Err(flaw(span, format_args!("the sink has no `type`; {TYPES}")));
+        };
+        let kind_span = kind.span();
+        let rest = Spanned::new(span, DeValue::Table(table));
+        let kind = match kind.get_ref().as_str() {
+            Some("log") => SinkKind::Log(keys(rest)?),
+            Some("stdout") => SinkKind::Stdout(keys(rest)?),
+            Some("blackhole") => {
+                let NoKeys {} = keys(rest)?;
+                SinkKind::Blackhole
+            }
+            Some(later @ ("file" | "kafka" | "nats" | "http" | "mqtt")) => {
+                return Err(flaw(
+                    kind_span,
+                    format_args!("sink type `{later}` is not available in this version; {TYPES}"),
+                ));
+            }
+            Some(unknown) => {
+                return Err(flaw(
+                    kind_span,
+                    format_args!("unknown sink type `{unknown}`; {TYPES}"),
+                ));
+            }
+            None => {
+                return Err(flaw(
+                    kind_span,
+                    format_args!("a `type` is a string; {TYPES}"),
+                ));
+            }
+        };
+        Ok(Self {
+            name,
+            required,
+            kind: Spanned::new(kind_span, kind),
+        })
+    }
+}
+
+/// Checks the sinks against one another; none given means the default log.
+pub(super) fn resolve(raw: Vec<RawSink>) -> Result<Vec<SinkConfig>, Flaw> {
+    if raw.is_empty() {
+        return Ok(vec![SinkConfig::default_log()]);
+    }
+    let mut sinks: Vec<SinkConfig> = Vec::with_capacity(raw.len());
+    for sink in raw {
+        if sinks.iter().any(|other| other.name == *sink.name.get_ref()) {
+            return Err(Flaw::at(
+                &sink.name,
+                format_args!("two sinks are named `{}`", sink.name.get_ref()),
+            ));
+        }
+        let is_log = |kind: &SinkKind| matches!(kind, SinkKind::Log(_));
+        if is_log(sink.kind.get_ref()) && sinks.iter().any(|other| is_log(&other.kind)) {
+            return Err(Flaw::at(
+                &sink.kind,
+                "a second sink of type `log`: there is one events.db, and the events API reads it",
+            ));
+        }
+        sinks.push(SinkConfig {
+            name: sink.name.into_inner(),
+            required: sink.required,
+            kind: sink.kind.into_inner(),
+        });
+    }
+    Ok(sinks)
+}
+
+fn named(value: Spanned<DeValue<'_>>) -> Result<Spanned<String>, Flaw> {
+    let name = Spanned::<String>::deserialize(ValueDeserializer::from(value))
+        .map_err(|error| in_key("name", error))?;
+    let text = name.get_ref();
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if text.is_empty() || text.len() > 63 || !text.bytes().all(allowed) {
+        return Err(Flaw::at(
+            &name,
+            format_args!("a sink's name is 1 to 63 of a-z, 0-9 and `-`, not `{text}`"),
+        ));
+    }
+    Ok(name)
+}
+
+/// The keys that only this type of sink has.
+fn keys<T: DeserializeOwned>(table: Spanned<DeValue<'_>>) -> Result<T, Flaw> {
+    T::deserialize(ValueDeserializer::from(table)).map_err(Flaw::from)
+}
+
+fn flaw(span: Range<usize>, message: impl std::fmt::Display) -> Flaw {
+    Flaw {
+        span: Some(span),
+        message: message.to_string(),
+    }
+}
+
+fn in_key(key: &str, error: toml::de::Error) -> Flaw {
+    let flaw = Flaw::from(error);
+    Flaw {
+        message: format!("{} in `{key}`", flaw.message),
+        ..flaw
+    }
+}
+
+fn retention_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    // SQLite's integers are signed.
+    value::size_within(deserializer, 1 << 20, i64::MAX.unsigned_abs())
+}
+
+fn retention_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    value::duration_within(deserializer, Duration::from_secs(60), century)
+}
+
+fn queue_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let bytes = value::size_within(deserializer, 1 << 20, u64::MAX)?;
+    usize::try_from(bytes).map_err(|_| D::Error::custom("more than this machine can address"))
+}
