@@ -1,0 +1,48 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::measure::{connect, idle, publish, rate};
+use crate::{compare, floor};
+
+/// Drives any MQTT server over TCP and accounts what it costs that server.
+#[derive(Parser)]
+#[command(name = "landfall-load", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  # Throughput and CPU per message of a server that runs already
+  landfall-load publish --address 127.0.0.1:1883 --pid $(pidof mosquitto)
+  # 50 devices, 5,000 messages a second in all, latency from when each was due
+  landfall-load rate --rate 5000 --pid $(pidof mosquitto) --json
+  # Landfall as its devices d0 to d49
+  landfall-load publish --username d{n}@bench --password secret --pid $(pidof landfall)
+  # Memory of 5,000 connections that wait for commands
+  landfall-load idle -n 5000 --pid $(pidof mosquitto)
+  # Medians and ratios of Landfall, mosquitto and the floor server
+  landfall-load compare --landfall target/release/landfall --mosquitto --floor
+
+Exit status: 1 the server failed, 2 the command line is wrong, 3 the machine failed.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Publish as fast as the server takes it
+    Publish(publish::Spec),
+    /// Publish at a fixed rate, one message at a time per connection
+    Rate(rate::Spec),
+    /// Log in and leave, again and again
+    Connect(connect::Spec),
+    /// Hold connections that wait for commands
+    Idle(idle::Spec),
+    /// Measure several servers in turns and print medians and ratios
+    Compare(compare::Spec),
+    /// Run the floor server: the least that can answer this tool
+    RunFloor(floor::Spec),
+}
