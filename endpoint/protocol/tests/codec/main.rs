@@ -8,8 +8,11 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod arbitrary;
 mod case;
 mod conformance;
 mod describe;
+mod encoding;
 mod notation;
+mod roundtrip;
 mod tables;
