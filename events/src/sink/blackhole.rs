@@ -74,3 +74,31 @@ impl Sink for Blackhole {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::testing::Connection;
+
+    #[test]
+    fn accepts_at_once_and_counts() {
+        let sink = Blackhole::new("void");
+        assert_eq!(sink.name(), "void");
+        let mut connection = Connection::new("app", "device");
+        connection.hand_over(&sink);
+        assert_eq!(connection.recorder.told().accepted, []);
+        for _ in 0..3 {
+            connection.encode(&sink, "temp", b"1");
+        }
+        connection.hand_over(&sink);
+        assert_eq!(connection.recorder.told().accepted, [(0, 3)]);
+        connection.ask_for_room(&sink);
+        assert_eq!(connection.recorder.told().rooms, [0]);
+        let stats = sink.stats();
+        assert_eq!((stats.accepted, stats.queued), (3, 0));
+        assert!(stats.accepted_bytes > 3 * 300);
+        assert!(sink.has_room());
+        assert_eq!(sink.health(), Health::Up);
+        assert_eq!(sink.close(Duration::ZERO), Ok(()));
+    }
+}

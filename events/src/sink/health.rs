@@ -41,6 +41,21 @@ impl HealthCell {
         };
         is_first
     }
+
+    /// To be held by the sink's thread: if that ever panics, the sink fails for good, and says so.
+    pub(crate) fn attend(&self) -> Attendance<'_> {
+        Attendance(self)
+    }
+}
+
+pub(crate) struct Attendance<'a>(&'a HealthCell);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set_failing("its thread has panicked".into());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,5 +80,20 @@ mod tests {
         assert!(cell.set_up());
         assert!(!cell.set_up());
         assert_eq!(cell.get(), Health::Up);
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_the_sink_failing() {
+        let cell = HealthCell::new();
+        drop(cell.attend());
+        assert_eq!(cell.get(), Health::Up);
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _attendance = cell.attend();
+                panic!("as a bug would");
+            });
+            assert!(thread.join().is_err());
+        });
+        assert!(matches!(cell.get(), Health::Failing { .. }));
     }
 }

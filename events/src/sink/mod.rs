@@ -26,6 +26,8 @@ pub mod log;
 mod queue;
 mod stats;
 pub mod stdout;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use batch::{BATCH_BYTES, Entry, Handover, OpenBatch};
 pub use stats::{COMMIT_BOUNDS, Stats};

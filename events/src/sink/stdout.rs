@@ -66,6 +66,7 @@ impl Stdout {
 
 impl Shared {
     fn run(&self, mut output: impl Write) {
+        let _attendance = self.health.attend();
         let consumer = Consumer::of(&self.queue);
         let mut groups = Vec::new();
         while consumer.take(GROUP_BYTES, &mut groups) {
@@ -168,5 +169,135 @@ impl Sink for Stdout {
 impl Drop for Stdout {
     fn drop(&mut self) {
         let _unfinished = self.close(Duration::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::sink::testing::Connection;
+
+    const PLENTY: usize = 1 << 20;
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// An output that takes a few bytes at a time and fails now and then, or always.
+    #[derive(Clone, Default)]
+    struct Output {
+        state: Arc<Mutex<OutputState>>,
+    }
+
+    #[derive(Default)]
+    struct OutputState {
+        written: Vec<u8>,
+        flushed: usize,
+        calls: usize,
+        is_broken: bool,
+    }
+
+    impl Output {
+        fn lines(&self) -> Vec<Value> {
+            let state = self.state.lock().unwrap();
+            let text = String::from_utf8(state.written.clone()).unwrap();
+            assert_eq!(state.flushed, state.written.len());
+            assert!(text.is_empty() || text.ends_with('\n'));
+            let parse = |line: &str| serde_json::from_str(line).unwrap();
+            text.lines().map(parse).collect()
+        }
+
+        fn set_broken(&self, is_broken: bool) {
+            self.state.lock().unwrap().is_broken = is_broken;
+        }
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut state = self.state.lock().unwrap();
+            state.calls += 1;
+            if state.is_broken {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            if state.calls.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let count = bytes.len().min(100);
+            state.written.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            let mut state = self.state.lock().unwrap();
+            state.flushed = state.written.len();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn prints_one_line_per_event_and_accepts_what_is_flushed() {
+        let output = Output::default();
+        let sink = Stdout::start_with("out", PLENTY, output.clone()).unwrap();
+        assert_eq!(sink.name(), "out");
+        let mut connection = Connection::new("app", "device");
+        for number in 0..50 {
+            let payload = format!("{{\n  \"number\":\r\n {number}\n}}\n");
+            connection.encode(&sink, "temp", payload.as_bytes());
+        }
+        connection.hand_over(&sink);
+        connection.recorder.wait_accepted(50);
+        let lines = output.lines();
+        assert_eq!(lines.len(), 50);
+        for (number, line) in lines.iter().enumerate() {
+            assert_eq!(line["data"]["number"], number);
+        }
+        sink.close(LONG).unwrap();
+        assert_eq!(sink.stats().accepted, 50);
+    }
+
+    #[test]
+    fn a_broken_output_stops_acceptance_and_no_line_is_torn_or_doubled() {
+        let output = Output::default();
+        let sink = Stdout::start_with("out", PLENTY, output.clone()).unwrap();
+        let mut connection = Connection::new("app", "device");
+        for number in 0..20 {
+            output.set_broken(number % 4 == 1);
+            connection.publish(&sink, "temp", number.to_string().as_bytes());
+        }
+        output.set_broken(true);
+        let sequence = connection.publish(&sink, "temp", b"20");
+        let deadline = Instant::now() + LONG;
+        let reason = loop {
+            if let Health::Failing { reason, .. } = sink.health() {
+                break reason;
+            }
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        };
+        assert!(reason.contains("standard output"), "{reason}");
+        assert!(connection.recorder.told().up_to() < sequence);
+
+        output.set_broken(false);
+        connection.recorder.wait_accepted(sequence);
+        sink.close(LONG).unwrap();
+        assert_eq!(sink.health(), Health::Up);
+        let numbers: Vec<_> = output
+            .lines()
+            .iter()
+            .map(|line| line["data"].as_u64().unwrap())
+            .collect();
+        assert_eq!(numbers, (0..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn closing_with_a_broken_output_gives_up() {
+        let output = Output::default();
+        output.set_broken(true);
+        let sink = Stdout::start_with("out", PLENTY, output).unwrap();
+        let mut connection = Connection::new("app", "device");
+        connection.publish(&sink, "temp", b"1");
+        assert_eq!(sink.close(Duration::ZERO), Err(Unfinished { events: 1 }));
+        assert_eq!(connection.recorder.told().accepted, []);
     }
 }

@@ -79,3 +79,10 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(test)]
+impl Tails {
+    pub(super) fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, HashMap::len)
+    }
+}

@@ -19,6 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs until the queue is closed.
 pub(super) fn run(shared: &Shared, connection: Connection) {
+    let _attendance = shared.health.attend();
     let consumer = Consumer::of(&shared.queue);
     let mut writer = Writer {
         shared,

@@ -1,0 +1,243 @@
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::super::{Closed, ReadError};
+use super::*;
+
+fn offsets(reader: &LogReader, after: Option<u64>, limit: usize, max_bytes: usize) -> Vec<u64> {
+    let page = reader.read("app", after, limit, max_bytes).unwrap();
+    assert_eq!(page.len(), page.events().len());
+    page.events().map(|(offset, _)| offset).collect()
+}
+
+#[test]
+fn pages_join_without_gap_or_overlap() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    for _ in 0..7 {
+        publish_numbers(&sink, "app", 11);
+    }
+    let reader = sink.reader();
+    for limit in [1, 2, 10, 11, 12, 76, 77, 100] {
+        let mut after = None;
+        let mut seen = Vec::new();
+        loop {
+            let page = reader.read("app", after, limit, usize::MAX).unwrap();
+            assert!(page.len() <= limit);
+            assert_eq!(page.latest(), 77);
+            seen.extend(page.events().map(|(offset, _)| offset));
+            if page.is_empty() {
+                assert_eq!(Some(page.next_offset()), after);
+                break;
+            }
+            assert_eq!(Some(&page.next_offset()), seen.last());
+            after = Some(page.next_offset());
+        }
+        assert_eq!(seen, (1..=77).collect::<Vec<_>>(), "limit {limit}");
+    }
+}
+
+#[test]
+fn the_offset_to_read_after_is_exclusive() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 5);
+    let reader = sink.reader();
+    assert_eq!(offsets(&reader, Some(0), 2, usize::MAX), [1, 2]);
+    assert_eq!(offsets(&reader, Some(3), 9, usize::MAX), [4, 5]);
+    assert_eq!(offsets(&reader, Some(5), 9, usize::MAX), [0; 0]);
+    assert_eq!(offsets(&reader, None, 0, usize::MAX), [0; 0]);
+}
+
+#[test]
+fn a_page_keeps_to_its_bytes_but_always_moves_on() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 9);
+    let reader = sink.reader();
+    let page = reader.read("app", None, 1, usize::MAX).unwrap();
+    let event_bytes = page.events().next().unwrap().1.len();
+    assert_eq!(offsets(&reader, None, 9, 3 * event_bytes), [1, 2, 3]);
+    assert_eq!(offsets(&reader, None, 9, 3 * event_bytes - 1), [1, 2]);
+    assert_eq!(offsets(&reader, Some(4), 9, 0), [5]);
+}
+
+#[test]
+fn an_unknown_application_reads_as_empty() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    let page = sink.reader().read("nobody", None, 10, usize::MAX).unwrap();
+    assert!(page.is_empty());
+    assert_eq!((page.next_offset(), page.latest()), (0, 0));
+    assert_eq!(sink.reader().latest("nobody").unwrap(), 0);
+}
+
+#[test]
+fn an_offset_from_the_future_reads_as_empty_and_can_be_told() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 3);
+    for application in ["app", "nobody"] {
+        let page = sink
+            .reader()
+            .read(application, Some(1_000), 10, usize::MAX)
+            .unwrap();
+        assert!(page.is_empty());
+        assert_eq!(page.next_offset(), 1_000);
+        assert!(page.latest() < 1_000);
+    }
+    let huge = sink.reader().read("app", Some(u64::MAX), 10, usize::MAX);
+    assert_eq!(huge.unwrap().next_offset(), u64::MAX);
+}
+
+#[test]
+fn reading_goes_on_while_the_writer_commits() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    let reader = sink.reader();
+    let writing = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut after = 0;
+                let mut is_last_round = false;
+                loop {
+                    let page = reader.read("app", Some(after), 50, usize::MAX).unwrap();
+                    for (offset, event) in page.events() {
+                        assert_eq!(offset, after + 1);
+                        assert_eq!(data(event), offset);
+                        after = offset;
+                    }
+                    if page.is_empty() {
+                        if is_last_round {
+                            break;
+                        }
+                        is_last_round = !writing.load(Ordering::SeqCst);
+                    }
+                }
+                assert_eq!(after, 2_000);
+            });
+        }
+        let mut connection = Connection::new("app", "device");
+        for number in 1..=2_000 {
+            connection.encode(&sink, "temp", number.to_string().as_bytes());
+            if number % 20 == 0 {
+                connection.hand_over(&sink);
+                connection.recorder.wait_accepted(number);
+            }
+        }
+        writing.store(false, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn more_readers_than_connections_wait_for_their_turn() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 100);
+    let reader = sink.reader();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(numbers(&reader, "app").len(), 100);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_damaged_row_is_reported_with_its_offset() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 3);
+    publish_numbers(&sink, "app", 3);
+    rusqlite::Connection::open(fixture.path())
+        .unwrap()
+        .execute("UPDATE batch SET events = x'ff' WHERE first = 4", [])
+        .unwrap();
+    let read = sink.reader().read("app", None, 100, usize::MAX);
+    assert!(matches!(read, Err(ReadError::Corrupt { offset: 4 })));
+    assert_eq!(offsets(&sink.reader(), None, 3, usize::MAX), [1, 2, 3]);
+}
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_waiting_reader_is_woken_by_its_own_application_only() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 2);
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut context = Context::from_waker(&waker);
+    let mut waiting = pin!(sink.reader().wait_for_new("app", 2));
+    assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
+
+    publish_numbers(&sink, "other", 1);
+    assert!(!flag.0.load(Ordering::SeqCst));
+    assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
+
+    publish_numbers(&sink, "app", 1);
+    assert!(flag.0.load(Ordering::SeqCst));
+    assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(Ok(())));
+}
+
+#[tokio::test]
+async fn what_comes_between_page_and_waiting_is_not_missed() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    let reader = sink.reader();
+    let page = reader.read("app", None, 10, usize::MAX).unwrap();
+    publish_numbers(&sink, "app", 1);
+    let waited = reader.wait_for_new("app", page.next_offset()).await;
+    assert_eq!(waited, Ok(()));
+}
+
+#[tokio::test]
+async fn closing_ends_all_waiting() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 1);
+    let reader = sink.reader();
+    let waiting: Vec<_> = ["app", "nobody"]
+        .map(|name| tokio::spawn(reader.wait_for_new(name, 1)))
+        .into_iter()
+        .collect();
+    tokio::task::yield_now().await;
+    close(&sink);
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap(), Err(Closed));
+    }
+    assert_eq!(reader.wait_for_new("app", 1).await, Err(Closed));
+}
+
+#[test]
+fn waiting_for_names_that_have_no_events_leaves_nothing_behind() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    let mut context = Context::from_waker(Waker::noop());
+    for index in 0..100 {
+        let name = format!("nobody{index}");
+        let mut first = Box::pin(sink.reader().wait_for_new(&name, 0));
+        let mut second = Box::pin(sink.reader().wait_for_new(&name, 0));
+        assert_eq!(first.as_mut().poll(&mut context), Poll::Pending);
+        assert_eq!(second.as_mut().poll(&mut context), Poll::Pending);
+        drop(first);
+        assert_eq!(sink.shared.tails.len(), 1);
+        drop(second);
+        assert_eq!(sink.shared.tails.len(), 0);
+    }
+}
