@@ -1,1 +1,22 @@
-//! Landfall.
+//! Landfall: a device-facing MQTT endpoint.
+//!
+//! Two flows meet in [`connection`]:
+//!
+//! - up: bytes → packet → session → [`dialect`] → gateway rule → event → [`sinks`] → acknowledgement;
+//! - down: [`api`] → [`command`] hub → session → device → outcome.
+//!
+//! [`server`] opens and drains the process, [`listener`] accepts, [`auth`] reads the identity a
+//! client claims, [`sessions`] knows who is connected, [`telemetry`] counts and logs.
+
+pub mod api;
+pub mod auth;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod dialect;
+pub mod listener;
+pub mod server;
+pub mod sessions;
+pub mod sinks;
+pub mod telemetry;

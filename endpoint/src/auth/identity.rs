@@ -1,0 +1,195 @@
+//! CONNECT's user name, client id and password → the device that is claimed, and the proof of it.
+
+use landfall_protocol::packet::Connect;
+
+/// The device a client says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Application.
+    pub application: String,
+    /// Device within the application.
+    pub device: String,
+    /// What shows it.
+    pub proof: Proof,
+}
+
+/// What a client shows for its claim.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A password of the device.
+    Password(Vec<u8>),
+    /// A user name and its password, against a `user` credential of the device.
+    User {
+        /// User name.
+        user: String,
+        /// Password.
+        password: Vec<u8>,
+    },
+    /// None: the listener says who anonymous clients are.
+    Anonymous,
+}
+
+impl std::fmt::Debug for Proof {
+    /// Shows no password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::User { .. } => "User",
+            Self::Anonymous => "Anonymous",
+        })
+    }
+}
+
+/// Why a CONNECT claims no device. The client is told "bad user name or password" for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimError {
+    /// Neither user name nor another identity.
+    #[error("no user name, and anonymous clients are not served here")]
+    NoUserName,
+    /// A user name without a password.
+    #[error("no password")]
+    NoPassword,
+    /// Neither user name nor client id has the form `<device>@<application>`.
+    #[error("neither user name nor client id is <device>@<application>")]
+    NoApplication,
+    /// The percent-encoding of the device part is broken.
+    #[error("the device's name is not well percent-encoded")]
+    Encoding,
+}
+
+impl Claim {
+    /// Reads the claim: `<device>@<application>` as user name with the device's password, else any
+    /// user name with `<device>@<application>` as client id. Without a user name (or with an empty
+    /// one) the client is the listener's anonymous device, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`]: wrong or missing credentials.
+    pub fn of(connect: &Connect<'_>, anonymous: Option<&(String, String)>) -> Result<Self, ClaimError> {
+        let user = match connect.user_name {
+            None | Some("") => return Self::anonymous(anonymous),
+            Some(user) => user,
+        };
+        let password = connect.password.ok_or(ClaimError::NoPassword)?.to_vec();
+        if let Some((device, application)) = split_identity(user)? {
+            return Ok(Self { application, device, proof: Proof::Password(password) });
+        }
+        match split_identity(connect.client_id)? {
+            Some((device, application)) => {
+                let proof = Proof::User { user: user.to_owned(), password };
+                Ok(Self { application, device, proof })
+            }
+            None => Err(ClaimError::NoApplication),
+        }
+    }
+
+    fn anonymous(anonymous: Option<&(String, String)>) -> Result<Self, ClaimError> {
+        let (device, application) = anonymous.cloned().ok_or(ClaimError::NoUserName)?;
+        Ok(Self { application, device, proof: Proof::Anonymous })
+    }
+}
+
+/// Splits at the first `@`; the device part may be percent-encoded.
+///
+/// # Errors
+///
+/// [`ClaimError::Encoding`] if the percent-encoding is broken.
+pub fn split_identity(text: &str) -> Result<Option<(String, String)>, ClaimError> {
+    let Some((device, application)) = text.split_once('@') else {
+        return Ok(None);
+    };
+    if device.is_empty() || application.is_empty() {
+        return Ok(None);
+    }
+    let device = percent_decode(device).ok_or(ClaimError::Encoding)?;
+    Ok(Some((device, application.to_owned())))
+}
+
+/// RFC 3986, 2.1. `None`: a `%` without two hexadecimal digits, or not UTF-8.
+fn percent_decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let value = digit()? * 16 + digit()?;
+        decoded.push(u8::try_from(value).ok()?);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use landfall_protocol::Version;
+    use landfall_protocol::packet::ConnectProperties;
+
+    use super::*;
+
+    fn connect<'a>(client_id: &'a str, user: Option<&'a str>) -> Connect<'a> {
+        Connect {
+            version: Version::V5,
+            clean: true,
+            keep_alive: 0,
+            properties: ConnectProperties::default(),
+            client_id,
+            will: None,
+            user_name: user,
+            password: Some(b"secret"),
+        }
+    }
+
+    fn claimed(client_id: &str, user: &str) -> Result<(String, String), ClaimError> {
+        Claim::of(&connect(client_id, Some(user)), None).map(|c| (c.device, c.application))
+    }
+
+    #[test]
+    fn user_name_is_device_at_application() {
+        let claim = Claim::of(&connect("any", Some("sensor01@demo")), None).unwrap();
+        assert_eq!((&*claim.device, &*claim.application), ("sensor01", "demo"));
+        assert_eq!(claim.proof, Proof::Password(b"secret".to_vec()));
+    }
+
+    #[test]
+    fn user_name_is_split_at_its_first_at_sign() {
+        assert_eq!(claimed("", "a@b@c"), Ok(("a".into(), "b@c".into())));
+        assert_eq!(claimed("", "a%40x@b"), Ok(("a@x".into(), "b".into())));
+    }
+
+    #[test]
+    fn any_user_name_goes_with_a_client_id_of_device_at_application() {
+        let claim = Claim::of(&connect("dev@app", Some("operator")), None).unwrap();
+        assert_eq!((&*claim.device, &*claim.application), ("dev", "app"));
+        let user = "operator".to_owned();
+        assert_eq!(claim.proof, Proof::User { user, password: b"secret".to_vec() });
+    }
+
+    #[test]
+    fn refuses_claims_without_application_password_or_user() {
+        assert_eq!(claimed("dev", "user"), Err(ClaimError::NoApplication));
+        assert_eq!(claimed("dev", "@app"), Err(ClaimError::NoApplication));
+        assert_eq!(claimed("", "%zz@app"), Err(ClaimError::Encoding));
+        assert_eq!(claimed("", "%ff@app"), Err(ClaimError::Encoding));
+        let without = Connect { password: None, ..connect("", Some("a@b")) };
+        assert_eq!(Claim::of(&without, None), Err(ClaimError::NoPassword));
+        assert_eq!(Claim::of(&connect("a@b", None), None), Err(ClaimError::NoUserName));
+    }
+
+    #[test]
+    fn an_anonymous_client_is_the_listeners_device() {
+        let anonymous = ("dev".to_owned(), "app".to_owned());
+        let claim = Claim::of(&connect("", Some("")), Some(&anonymous)).unwrap();
+        assert_eq!((&*claim.device, claim.proof), ("dev", Proof::Anonymous));
+    }
+
+    #[test]
+    fn debug_output_shows_no_password() {
+        let claim = Claim::of(&connect("", Some("a@b")), None).unwrap();
+        assert!(!format!("{claim:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,5 @@
+//! Who wants in: the identity that a CONNECT claims.
+
+mod identity;
+
+pub use identity::{Claim, ClaimError, Proof};

@@ -1,0 +1,164 @@
+//! Commands: from the mailbox through the session, and the outcome back to the sender.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use landfall_protocol::codec::SubscriptionIdentifiersBuf;
+use landfall_protocol::packet::PublishProperties;
+use landfall_protocol::session::{DeliverError, Delivery, Session};
+use landfall_protocol::{QoS, ReasonCode};
+
+use super::live::Live;
+use super::{Link, Stream};
+use crate::command::{Command, Handed, SessionFailure};
+use crate::dialect::InboxDelivery;
+
+/// The downward half of a connection.
+#[derive(Default)]
+pub(super) struct Downlink {
+    last_token: u64,
+    /// Commands that were begun and have not been acknowledged in full.
+    begun: Vec<Begun>,
+    /// Messages of begun commands that did not fit the client's receive maximum.
+    backlog: VecDeque<(u64, Arc<Command>, InboxDelivery)>,
+}
+
+struct Begun {
+    token: u64,
+    handed: Handed,
+    /// Messages without their acknowledgement.
+    open: usize,
+    failure: Option<SessionFailure>,
+}
+
+impl Downlink {
+    /// The client acknowledged one message of a command.
+    pub(super) fn acknowledged(&mut self, token: u64, reason: ReasonCode) {
+        let failure = reason.is_failure().then_some(SessionFailure::Refused(reason));
+        self.finish_one(token, failure);
+    }
+
+    /// One message of a command is settled; the last one settles the command.
+    fn finish_one(&mut self, token: u64, failure: Option<SessionFailure>) {
+        let Some(at) = self.begun.iter().position(|begun| begun.token == token) else { return };
+        if let Some(begun) = self.begun.get_mut(at) {
+            begun.failure = begun.failure.or(failure);
+            begun.open = begun.open.saturating_sub(1);
+            if begun.open > 0 {
+                return;
+            }
+        }
+        let begun = self.begun.swap_remove(at);
+        if self.begun.is_empty() {
+            self.begun = Vec::new();
+        }
+        begun.handed.report(QoS::AtLeastOnce, begun.failure.map_or(Ok(()), Err));
+    }
+
+    /// Begins a command: its messages go into the backlog.
+    fn begin(&mut self, handed: Handed, link: &Link) {
+        let command = Arc::clone(&handed.command);
+        let deliveries = link.with_inbox(|inbox| {
+            inbox.deliveries(&command.device, &link.identity.device, command.name.as_str())
+        });
+        // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
+        if deliveries.is_empty() {
+            return;
+        }
+        self.last_token += 1;
+        let token = self.last_token;
+        self.begun.push(Begun { token, handed, open: deliveries.len(), failure: None });
+        let entries = deliveries.into_iter().map(|d| (token, Arc::clone(&command), d));
+        self.backlog.extend(entries);
+    }
+
+    /// Writes the messages of the backlog that the client takes now.
+    fn deliver(&mut self, session: &mut Session) {
+        while let Some((token, command, delivery)) = self.backlog.front() {
+            let token = *token;
+            match write(session, command, delivery, token) {
+                Err(DeliverError::WindowFull) => return,
+                Ok(QoS::AtMostOnce) => self.sent(token),
+                Ok(_) => {}
+                Err(DeliverError::TooLarge) => {
+                    self.finish_one(token, Some(SessionFailure::TooLarge));
+                }
+                Err(DeliverError::NotConnected) => {}
+            }
+            self.backlog.pop_front();
+        }
+        self.backlog = VecDeque::new();
+    }
+
+    /// A QoS 0 message is on its way; alone, it settles its command as sent.
+    fn sent(&mut self, token: u64) {
+        let alone = |begun: &Begun| begun.token == token && begun.open == 1 && begun.failure.is_none();
+        match self.begun.iter().position(alone) {
+            Some(at) if !self.has_acknowledged_part(token) => {
+                let begun = self.begun.swap_remove(at);
+                begun.handed.report(QoS::AtMostOnce, Ok(()));
+            }
+            _ => self.finish_one(token, None),
+        }
+    }
+
+    /// Whether a message of the command at QoS 1 is still to come.
+    fn has_acknowledged_part(&self, token: u64) -> bool {
+        self.backlog.iter().any(|(t, _, d)| *t == token && d.qos != QoS::AtMostOnce)
+    }
+
+    /// Whether a further command can be begun.
+    fn is_free(&self) -> bool {
+        self.backlog.is_empty()
+    }
+}
+
+impl<S: Stream> Live<S> {
+    /// Delivers what waits, as far as the client's receive maximum goes.
+    pub(super) fn deliver_commands(&mut self) {
+        self.downlink.deliver(&mut self.session);
+        while self.downlink.is_free() && self.session.is_connected() {
+            let may = self.session.can_deliver();
+            let Some(handed) = self.link.next_command(|c| may || c.is_abandoned()) else { return };
+            // Nobody waits for it any more: a late command is worse than none.
+            if handed.is_abandoned() {
+                continue;
+            }
+            self.downlink.begin(handed, &self.link);
+            self.downlink.deliver(&mut self.session);
+        }
+    }
+}
+
+fn write(
+    session: &mut Session,
+    command: &Command,
+    delivery: &InboxDelivery,
+    token: u64,
+) -> Result<QoS, DeliverError> {
+    let identifiers = encoded(&delivery.identifiers);
+    let properties = PublishProperties {
+        content_type: command.content_type.as_deref(),
+        subscription_identifiers: identifiers.as_list(),
+        ..PublishProperties::default()
+    };
+    let message = Delivery {
+        topic: &delivery.topic,
+        qos: delivery.qos,
+        payload: &command.payload,
+        properties,
+    };
+    session.deliver(message, token).map(|()| delivery.qos)
+}
+
+fn encoded(identifiers: &[NonZeroU32]) -> SubscriptionIdentifiersBuf {
+    let mut list = SubscriptionIdentifiersBuf::new();
+    for identifier in identifiers {
+        // They came in a SUBSCRIBE, so they are within the range of a variable byte integer.
+        if list.push(*identifier).is_err() {
+            break;
+        }
+    }
+    list
+}

@@ -1,0 +1,110 @@
+//! The end: the socket is closed, the will published, the connection taken out of the table.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use landfall_events::event::Timestamp;
+use landfall_events::sink::Sequence;
+use tokio::io::AsyncWriteExt;
+
+use super::live::Live;
+use super::owned::OwnedPublish;
+use super::uplink::{Arrival, Uplink, Verdict};
+use super::{Link, Scratch, Stream};
+use crate::telemetry::{ConnectionEnded, WillDropped};
+
+/// A peer that does not take the end of the connection is given this long.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl<S: Stream> Live<S> {
+    /// Ends the connection. Will and connection event are in the sinks' hands when it returns.
+    pub(super) async fn end(mut self) {
+        self.link.finish();
+        // The bytes are written; whether the peer takes the end well makes no difference.
+        let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
+        let closed = self.session.closed();
+        let sequence = self.session.last_sequence() + 1;
+        let will_due = closed.is_some_and(|closed| closed.will_due);
+        if let Some(will) = self.will.take().filter(|_| will_due) {
+            self.publish_will(&will, sequence).await;
+        }
+        self.leave(sequence + 1);
+        let cause = closed.map(|closed| closed.close);
+        ConnectionEnded { link: &self.link, cause }.emit(&self.shared.telemetry);
+    }
+
+    /// By the same rules as a publish `[MQTT-3.1.2-8]`.
+    async fn publish_will(&mut self, will: &OwnedPublish, sequence: Sequence) {
+        let patience = Duration::from_millis(self.door.limits.stall_timeout);
+        if tokio::time::timeout(patience, room_comes(&self.link, &self.uplink)).await.is_err() {
+            WillDropped { link: &self.link, cause: "no_room" }.emit(&self.shared.telemetry);
+            return;
+        }
+        let mut verdict = self.try_will(will, sequence, None);
+        if let Verdict::Ask(device) = &verdict {
+            let application = &self.link.identity.application;
+            match self.shared.registry.device(application, device).await {
+                Ok(found) => verdict = self.try_will(will, sequence, Some(&found)),
+                Err(_) => {
+                    let cause = "registry_unavailable";
+                    WillDropped { link: &self.link, cause }.emit(&self.shared.telemetry);
+                    return;
+                }
+            }
+        }
+        let cause = match verdict {
+            Verdict::Taken => {
+                self.shared.telemetry.publishes_taken.inc();
+                return;
+            }
+            Verdict::Refused(_, because) => because.as_str(),
+            Verdict::NoRoom | Verdict::Ask(_) => "no_room",
+        };
+        WillDropped { link: &self.link, cause }.emit(&self.shared.telemetry);
+    }
+
+    fn try_will(
+        &mut self,
+        will: &OwnedPublish,
+        sequence: Sequence,
+        asked: Option<&Option<landfall_registry::Found>>,
+    ) -> Verdict {
+        let mut scratch = Scratch::take(self.shared.sinks.all().len());
+        let registry = &self.shared.registry;
+        let arrival = Arrival { sequence, time: Timestamp::now(), registry, asked };
+        let verdict = self.uplink.publish(&will.borrow(), &arrival, &mut scratch);
+        self.uplink.hand_over(&mut scratch);
+        scratch.give_back();
+        verdict
+    }
+
+    /// Takes the connection out of the table; the device's last one leaves an event.
+    fn leave(&mut self, sequence: Sequence) {
+        let uplink = &mut self.uplink;
+        let sinks = self.shared.sinks.all().len();
+        self.shared.sessions.remove(&self.link, || {
+            let mut scratch = Scratch::take(sinks);
+            uplink.connection_event(false, sequence, &mut scratch);
+            uplink.hand_over(&mut scratch);
+            scratch.give_back();
+        });
+    }
+}
+
+/// Waits for room in the sinks.
+async fn room_comes(link: &Link, uplink: &Uplink) {
+    poll_fn(|cx| {
+        let _ = link.news();
+        if uplink.has_room() {
+            return Poll::Ready(());
+        }
+        if link.sleep(cx.waker()) {
+            uplink.wait_for_room();
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,233 @@
+//! What the rest of the process holds of a connection: a mailbox, and the sinks' reports.
+//!
+//! One allocation per connection, shared by its task, the session table, the command hub and the
+//! batches that are on their way through a sink.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::SystemTime;
+
+use landfall_events::sink::{Completion, Refusal, Sequence};
+use landfall_protocol::{ReasonCode, Version};
+use landfall_registry::{CredentialId, Found};
+
+use crate::command::Handed;
+use crate::dialect::Inbox;
+
+/// Who is connected, from where, since when.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Application.
+    pub application: Arc<str>,
+    /// Device.
+    pub device: Arc<str>,
+    /// Client id; made up if the client gave none.
+    pub client_id: Box<str>,
+    /// The address it connects from.
+    pub peer: SocketAddr,
+    /// `tcp`.
+    pub transport: &'static str,
+    /// Protocol version.
+    pub version: Version,
+    /// When it was let in.
+    pub since: SystemTime,
+    /// The credential it logged in with; `None` for a listener's anonymous device.
+    pub credential: Option<CredentialId>,
+}
+
+/// The shared half of a connection.
+pub struct Link {
+    /// Who it is.
+    pub identity: Identity,
+    /// For each slot of the connection's route: "accepted up to".
+    accepted: Box<[AtomicU64]>,
+    mail: Mutex<Mail>,
+}
+
+#[derive(Default)]
+struct Mail {
+    /// The connection's task while it sleeps.
+    waker: Option<Waker>,
+    /// Something happened since the task last looked.
+    news: bool,
+    /// The connection is over: nothing more is taken in.
+    over: bool,
+    close: Option<ReasonCode>,
+    stop: bool,
+    room: bool,
+    found: Option<Found>,
+    refused: Vec<(Sequence, Refusal)>,
+    commands: VecDeque<Handed>,
+    inbox: Inbox,
+}
+
+/// What the task finds in its mailbox.
+#[derive(Default)]
+pub struct News {
+    /// Close now, with this reason.
+    pub close: Option<ReasonCode>,
+    /// The server stops: take nothing more, finish what is in flight, close.
+    pub stop: bool,
+    /// A sink that was full has room again.
+    pub room: bool,
+    /// The registry's documents changed.
+    pub found: Option<Found>,
+    /// Publishes that a sink refuses.
+    pub refused: Vec<(Sequence, Refusal)>,
+}
+
+/// What became of a command that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Queued; its reporter will be used.
+    Taken,
+    /// No subscription of this connection covers the device.
+    NotSubscribed,
+    /// As many commands wait as may.
+    Full,
+}
+
+impl Link {
+    /// A link for a connection whose events go to `slots` sinks.
+    pub fn new(identity: Identity, slots: usize) -> Self {
+        let accepted = (0..slots).map(|_| AtomicU64::new(0)).collect();
+        Self { identity, accepted, mail: Mutex::default() }
+    }
+
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the task once; called with news already in the mailbox.
+    fn ring(mut mail: MutexGuard<'_, Mail>) {
+        mail.news = true;
+        let waker = mail.waker.take();
+        drop(mail);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Asks the connection to close with a reason. The first reason counts.
+    pub fn close(&self, reason: ReasonCode) {
+        let mut mail = self.mail();
+        mail.close.get_or_insert(reason);
+        Self::ring(mail);
+    }
+
+    /// Asks the connection to finish what is in flight and to say goodbye.
+    pub fn stop(&self) {
+        let mut mail = self.mail();
+        mail.stop = true;
+        Self::ring(mail);
+    }
+
+    /// Hands in changed documents; the next publish uses them.
+    pub fn update(&self, found: Found) {
+        let mut mail = self.mail();
+        mail.found = Some(found);
+        Self::ring(mail);
+    }
+
+    /// Offers a command for `device`; at most `queue` wait.
+    pub fn offer(&self, device: &str, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
+        let mut mail = self.mail();
+        if mail.over || !mail.inbox.covers(device, &self.identity.device) {
+            return Offer::NotSubscribed;
+        }
+        if mail.commands.len() >= queue {
+            // Those whose sender has gone make room for the living.
+            mail.commands.retain(|command| !command.is_abandoned());
+            if mail.commands.len() >= queue {
+                return Offer::Full;
+            }
+        }
+        mail.commands.push_back(make());
+        Self::ring(mail);
+        Offer::Taken
+    }
+
+    /// Reads or changes the inbox subscriptions.
+    pub fn with_inbox<T>(&self, act: impl FnOnce(&mut Inbox) -> T) -> T {
+        act(&mut self.mail().inbox)
+    }
+
+    /// The task is awake: what happened since it slept. Nobody needs to wake it until
+    /// [`sleep`](Self::sleep).
+    pub fn news(&self) -> Option<News> {
+        let mut mail = self.mail();
+        mail.waker = None;
+        if !std::mem::take(&mut mail.news) {
+            return None;
+        }
+        Some(News {
+            close: mail.close.take(),
+            stop: mail.stop,
+            room: std::mem::take(&mut mail.room),
+            found: mail.found.take(),
+            refused: std::mem::take(&mut mail.refused),
+        })
+    }
+
+    /// The next command that waits, if `wanted` says so.
+    pub fn next_command(&self, wanted: impl FnOnce(&Handed) -> bool) -> Option<Handed> {
+        let mut mail = self.mail();
+        if !mail.commands.front().is_some_and(wanted) {
+            return None;
+        }
+        let command = mail.commands.pop_front();
+        if mail.commands.is_empty() {
+            mail.commands = VecDeque::new();
+        }
+        command
+    }
+
+    /// The task is about to sleep. False: there is news, so it must look again.
+    pub fn sleep(&self, waker: &Waker) -> bool {
+        let mut mail = self.mail();
+        if mail.news {
+            return false;
+        }
+        mail.waker = Some(waker.clone());
+        true
+    }
+
+    /// The connection is over: commands that still wait are dropped, so that their senders learn.
+    pub fn finish(&self) {
+        let mut mail = self.mail();
+        mail.over = true;
+        mail.waker = None;
+        let commands = std::mem::take(&mut mail.commands);
+        drop(mail);
+        drop(commands);
+    }
+
+    /// Up to which publish the sink in `slot` has accepted.
+    pub fn accepted_by(&self, slot: usize) -> Sequence {
+        self.accepted.get(slot).map_or(0, |n| n.load(Ordering::Acquire))
+    }
+}
+
+impl Completion for Link {
+    fn accepted(&self, slot: usize, up_to: Sequence) {
+        if let Some(accepted) = self.accepted.get(slot) {
+            accepted.fetch_max(up_to, Ordering::Release);
+        }
+        Self::ring(self.mail());
+    }
+
+    fn refused(&self, _slot: usize, sequence: Sequence, refusal: Refusal) {
+        let mut mail = self.mail();
+        mail.refused.push((sequence, refusal));
+        Self::ring(mail);
+    }
+
+    fn room(&self, _slot: usize) {
+        let mut mail = self.mail();
+        mail.room = true;
+        Self::ring(mail);
+    }
+}

@@ -1,0 +1,300 @@
+//! From a publish to the sinks: dialect, gateway rule, content type, event, hand-over.
+
+use std::sync::Arc;
+
+use landfall_events::content::judge;
+use landfall_events::event::{Draft, EventType, Origin, OriginParts, Timestamp};
+use landfall_events::sink::{Completion, Handover, Sequence};
+use landfall_protocol::packet::Publish;
+use landfall_protocol::{QoS, ReasonCode};
+use landfall_registry::{Application, Device, DialectSpec, Found, Registry, effective_dialect};
+
+use super::{Link, Scratch};
+use crate::dialect;
+use crate::sinks::Route;
+
+/// Devices whose constant attributes a gateway's connection keeps.
+const KEPT_ORIGINS: usize = 64;
+
+/// What becomes of a publish.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// In the open batches.
+    Taken,
+    /// Dropped for lack of room (QoS 0 only).
+    NoRoom,
+    /// Not allowed, for this reason.
+    Refused(ReasonCode, RefusedBecause),
+    /// The registry must be asked about this device first.
+    Ask(Box<str>),
+}
+
+/// Why a publish is not allowed, for log and counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBecause {
+    /// The dialect has no place for the topic.
+    Topic,
+    /// The device spoken for is unknown, disabled, or does not select this gateway.
+    Gateway,
+    /// Said to be JSON or UTF-8, and is not.
+    Payload,
+}
+
+impl RefusedBecause {
+    /// For log and metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Topic => "bad_topic",
+            Self::Gateway => "gateway_not_selected",
+            Self::Payload => "bad_payload",
+        }
+    }
+}
+
+/// The upward half of a connection: who it is, and where its events go.
+pub struct Uplink {
+    instance: Arc<str>,
+    application: Arc<Application>,
+    application_name: Arc<str>,
+    device: Arc<Device>,
+    dialect: DialectSpec,
+    route: Route,
+    completion: Arc<dyn Completion>,
+    /// Constant attributes of the connected device; made with its first event.
+    own: Option<Arc<Origin>>,
+    /// The same of devices it spoke for, the latest last.
+    others: Vec<(Arc<Device>, Arc<Origin>)>,
+    /// The last publish that was put into a batch.
+    handed: Sequence,
+}
+
+/// What a publish needs besides itself and the connection.
+pub struct Arrival<'a> {
+    /// Its number.
+    pub sequence: Sequence,
+    /// When its bytes were read.
+    pub time: Timestamp,
+    /// For the gateway rule.
+    pub registry: &'a Registry,
+    /// Looked up for this publish, when the cache did not have it.
+    pub asked: Option<&'a Option<Found>>,
+}
+
+impl Uplink {
+    /// The upward half for a device that has just logged in.
+    pub fn new(
+        instance: &Arc<str>,
+        found: Found,
+        application_name: Arc<str>,
+        route: Route,
+        link: &Arc<Link>,
+    ) -> Self {
+        Self {
+            instance: Arc::clone(instance),
+            dialect: effective_dialect(&found.application, &found.device),
+            application: found.application,
+            application_name,
+            device: found.device,
+            route,
+            completion: Arc::clone(link) as Arc<dyn Completion>,
+            own: None,
+            others: Vec::new(),
+            handed: 0,
+        }
+    }
+
+    /// Uses changed documents from the next publish on.
+    pub fn update(&mut self, found: Found) {
+        self.dialect = effective_dialect(&found.application, &found.device);
+        self.application = found.application;
+        self.device = found.device;
+        self.own = None;
+        self.others.clear();
+    }
+
+    /// Decides on a publish and, if it is taken, encodes it for each sink.
+    pub fn publish(
+        &mut self,
+        publish: &Publish<'_>,
+        arrival: &Arrival<'_>,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let Ok(destination) = dialect::destination(&self.dialect, publish.topic) else {
+            return Verdict::Refused(ReasonCode::TOPIC_NAME_INVALID, RefusedBecause::Topic);
+        };
+        let bad_payload =
+            Verdict::Refused(ReasonCode::PAYLOAD_FORMAT_INVALID, RefusedBecause::Payload);
+        let properties = &publish.properties;
+        // [MQTT-3.3.2-4]: said to be UTF-8.
+        if properties.payload_is_utf8 == Some(true) && std::str::from_utf8(publish.payload).is_err() {
+            return bad_payload;
+        }
+        let origin = match self.origin(destination.device, arrival) {
+            Ok(origin) => origin,
+            Err(verdict) => return verdict,
+        };
+        let Ok((data_content_type, data)) = judge(properties.content_type, publish.payload) else {
+            return bad_payload;
+        };
+        if publish.qos == QoS::AtMostOnce && !self.has_room() {
+            return Verdict::NoRoom;
+        }
+        let user = &properties.user_properties;
+        self.encode(
+            &Draft {
+                origin: &origin,
+                event_type: EventType::Event,
+                id: scratch.ids.next(arrival.time),
+                time: arrival.time,
+                subject: destination.channel,
+                data_content_type,
+                data_schema: user.get("dataschema"),
+                trace_parent: user.get("traceparent"),
+                trace_state: user.get("tracestate"),
+                retain: publish.retain,
+                data,
+            },
+            arrival.sequence,
+            scratch,
+        );
+        Verdict::Taken
+    }
+
+    fn encode(&mut self, draft: &Draft<'_>, sequence: Sequence, scratch: &mut Scratch) {
+        for target in self.route.iter() {
+            if let Some(batch) = scratch.batches.get_mut(target.index)
+                && (target.required || target.sink.has_room())
+            {
+                target.sink.encode(draft, sequence, batch);
+            }
+        }
+        self.handed = sequence;
+    }
+
+    /// The constant attributes for the device that is spoken for, if that is allowed.
+    fn origin(
+        &mut self,
+        spoken_for: Option<&str>,
+        arrival: &Arrival<'_>,
+    ) -> Result<Arc<Origin>, Verdict> {
+        let Some(name) = spoken_for.filter(|name| *name != self.device.name()) else {
+            return Ok(Arc::clone(self.own_origin()));
+        };
+        let cached;
+        let known = match arrival.asked {
+            Some(found) => found,
+            None => {
+                cached = arrival.registry.device_if_cached(self.application.name(), name);
+                match &cached {
+                    Some(found) => found,
+                    None => return Err(Verdict::Ask(name.into())),
+                }
+            }
+        };
+        match known {
+            // "The devices which allow other devices to act on their behalf, must indicate this by
+            // explicitly selecting a device as their gateway" (Drogue Cloud, MQTT endpoint).
+            Some(found) if found.device.enabled() && found.device.selects_gateway(&self.device) => {
+                Ok(self.other_origin(&found.device))
+            }
+            _ => Err(Verdict::Refused(ReasonCode::NOT_AUTHORIZED, RefusedBecause::Gateway)),
+        }
+    }
+
+    fn own_origin(&mut self) -> &Arc<Origin> {
+        let (instance, application, device) = (&self.instance, &self.application, &self.device);
+        self.own.get_or_insert_with(|| new_origin(instance, application, device, device))
+    }
+
+    fn other_origin(&mut self, device: &Arc<Device>) -> Arc<Origin> {
+        let known = self.others.iter().rev().find(|(known, _)| Arc::ptr_eq(known, device));
+        if let Some((_, origin)) = known {
+            return Arc::clone(origin);
+        }
+        let origin = new_origin(&self.instance, &self.application, device, &self.device);
+        self.others.retain(|(known, _)| known.name() != device.name());
+        if self.others.len() >= KEPT_ORIGINS {
+            self.others.remove(0);
+        }
+        self.others.push((Arc::clone(device), Arc::clone(&origin)));
+        origin
+    }
+
+    /// An event of the connection itself, `{"connected": …}`; in the open batches.
+    pub fn connection_event(&mut self, connected: bool, sequence: Sequence, scratch: &mut Scratch) {
+        let time = Timestamp::now();
+        let origin = Arc::clone(self.own_origin());
+        let data: &[u8] = if connected { br#"{"connected":true}"# } else { br#"{"connected":false}"# };
+        let draft = Draft {
+            origin: &origin,
+            event_type: EventType::Connection,
+            id: scratch.ids.next(time),
+            time,
+            subject: "connection",
+            data_content_type: Some("application/json"),
+            data_schema: None,
+            trace_parent: None,
+            trace_state: None,
+            retain: false,
+            data: landfall_events::event::Data::Json(data),
+        };
+        self.encode(&draft, sequence, scratch);
+    }
+
+    /// Hands the open batches over.
+    pub fn hand_over(&self, scratch: &mut Scratch) {
+        for (slot, target) in self.route.iter().enumerate() {
+            if let Some(batch) = scratch.batches.get_mut(target.index)
+                && !batch.is_empty()
+            {
+                target.sink.hand_over(Handover {
+                    application: &self.application_name,
+                    batch,
+                    completion: &self.completion,
+                    slot,
+                });
+            }
+        }
+    }
+
+    /// Whether every required sink has room.
+    pub fn has_room(&self) -> bool {
+        self.route.iter().all(|target| !target.required || target.sink.has_room())
+    }
+
+    /// Asks to be woken by the first required sink without room.
+    pub fn wait_for_room(&self) {
+        let full = |(_, target): &(usize, &crate::sinks::Target)| {
+            target.required && !target.sink.has_room()
+        };
+        if let Some((slot, target)) = self.route.iter().enumerate().find(full) {
+            target.sink.notify_room(slot, &self.completion);
+        }
+    }
+
+    /// Up to which publish every required sink has accepted.
+    pub fn accepted(&self, link: &Link) -> Sequence {
+        let required = self.route.iter().enumerate().filter(|(_, target)| target.required);
+        required.map(|(slot, _)| link.accepted_by(slot)).min().unwrap_or(self.handed)
+    }
+
+    /// Gives back what only a busy connection needs.
+    pub fn shrink(&mut self) {
+        self.own = None;
+        self.others = Vec::new();
+    }
+}
+
+fn new_origin(
+    instance: &str,
+    application: &Application,
+    device: &Device,
+    sender: &Device,
+) -> Arc<Origin> {
+    Origin::new(OriginParts {
+        instance,
+        application: (application.name(), application.uid()),
+        device: (device.name(), device.uid()),
+        sender: (sender.name(), sender.uid()),
+    })
+}

@@ -1,0 +1,5 @@
+//! Where clients come in: accept loops that yield byte streams.
+
+mod tcp;
+
+pub use tcp::{bind, serve};

@@ -1,0 +1,50 @@
+//! Changes of the registry act on live connections at once.
+
+use std::sync::Arc;
+
+use landfall_protocol::ReasonCode;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Shared;
+use crate::connection::Link;
+
+/// Follows the registry's changes until the server stops.
+pub(super) async fn watch(shared: Arc<Shared>) {
+    let mut changes = shared.registry.changes();
+    loop {
+        let affected = match changes.recv().await {
+            Ok(change) => match &change.device {
+                Some(device) => shared.sessions.of_device(&change.application, device),
+                None => shared.sessions.of_application(&change.application),
+            },
+            // Some changes were missed: look at everybody.
+            Err(RecvError::Lagged(_)) => shared.sessions.all(),
+            Err(RecvError::Closed) => return,
+        };
+        for link in affected {
+            check(&link, &shared).await;
+        }
+    }
+}
+
+/// Closes a connection whose device or credential is gone; else gives it the new documents.
+async fn check(link: &Link, shared: &Shared) {
+    let who = &link.identity;
+    let found = match shared.registry.device(&who.application, &who.device).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, "a change in the registry could not be followed");
+            return;
+        }
+    };
+    let stands = found.as_ref().is_some_and(|found| {
+        let credential = who.credential.as_ref();
+        found.application.enabled()
+            && found.device.enabled()
+            && credential.is_none_or(|credential| found.device.credential_stands(credential))
+    });
+    match found {
+        Some(found) if stands => link.update(found),
+        _ => link.close(ReasonCode::ADMINISTRATIVE_ACTION),
+    }
+}

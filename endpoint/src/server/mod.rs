@@ -1,0 +1,186 @@
+//! The process: everything is opened, bound, served until the word to stop, and drained.
+
+mod changes;
+mod places;
+mod start;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::command::CommandHub;
+use crate::config::Config;
+use crate::connection::Door;
+use crate::sessions::Sessions;
+use crate::sinks::Sinks;
+use crate::telemetry::Telemetry;
+use crate::{api, listener};
+
+pub use places::{Place, Places};
+pub use start::StartError;
+
+/// API requests that are still being answered when the server stops get this long.
+const API_GRACE: Duration = Duration::from_secs(2);
+
+/// What every part of the process shares.
+pub struct Shared {
+    /// The configuration it was started with.
+    pub config: Arc<Config>,
+    /// The configured instance name.
+    pub instance: Arc<str>,
+    /// Applications and devices.
+    pub registry: Registry,
+    /// Where events go.
+    pub sinks: Sinks,
+    /// Who is connected.
+    pub sessions: Arc<Sessions>,
+    /// The way of commands.
+    pub hub: CommandHub,
+    /// Metrics.
+    pub telemetry: Telemetry,
+    /// The clock of all sessions.
+    pub clock: Clock,
+    /// Places for sockets.
+    pub places: Places,
+    stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Whether the server has been told to stop.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives in `self`, so there is no other way out than the word to stop.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Whether devices can be served now.
+    ///
+    /// # Errors
+    ///
+    /// The reasons why not, without secrets.
+    pub fn readiness(&self) -> Result<(), Vec<String>> {
+        let mut reasons = self.sinks.problems();
+        if self.is_stopping() {
+            reasons.push("the server stops".to_owned());
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// The addresses that were really bound.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// In the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
+    /// HTTP API.
+    pub api: SocketAddr,
+    /// Metrics and health.
+    pub ops: Option<SocketAddr>,
+}
+
+/// A server that is bound and not serving yet.
+pub struct Server {
+    shared: Arc<Shared>,
+    addresses: Addresses,
+    listeners: Vec<(TcpListener, Arc<Door>)>,
+    api: TcpListener,
+    ops: Option<TcpListener>,
+}
+
+impl Server {
+    /// Opens the stores and sinks and binds all addresses.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] names the file, the sink or the address.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        start::start(config).await
+    }
+
+    /// What the parts share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The addresses that were bound.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown`, then drains: no new connections, publishes in flight are taken and
+    /// acknowledged, devices are told, wills and events reach the sinks, the sinks are closed.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { shared, listeners, api, ops, .. } = self;
+        let mut tasks = JoinSet::new();
+        for (listener, door) in listeners {
+            tasks.spawn(listener::serve(listener, door, Arc::clone(&shared)));
+        }
+        tasks.spawn(changes::watch(Arc::clone(&shared)));
+        let (end_http, http_ended) = watch::channel(false);
+        let mut http = JoinSet::new();
+        http.spawn(serve_http(api, api::router(Arc::clone(&shared)), http_ended.clone()));
+        if let Some(ops) = ops {
+            http.spawn(serve_http(ops, api::ops_router(Arc::clone(&shared)), http_ended));
+        }
+        shutdown.await;
+        shared.stopping.send_replace(true);
+        drain(&shared).await;
+        end_http.send_replace(true);
+        let ended = async { while http.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(API_GRACE, ended).await;
+        tasks.abort_all();
+    }
+}
+
+async fn serve_http(listener: TcpListener, router: axum::Router, mut end: watch::Receiver<bool>) {
+    let end = async move {
+        let _ = end.wait_for(|end| *end).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(end).await {
+        tracing::error!(%error, "the HTTP server failed");
+    }
+}
+
+/// Says goodbye to all devices, waits for their last events, and closes the sinks.
+async fn drain(shared: &Arc<Shared>) {
+    let patience = shared.config.limits.drain_timeout;
+    tracing::info!(connections = shared.sessions.len(), "stopping");
+    let goodbye = async {
+        loop {
+            // Again and again: a device that was logging in has entered the table by now.
+            for link in shared.sessions.all() {
+                link.stop();
+            }
+            let all_free = tokio::time::timeout(Duration::from_millis(200), shared.places.all_free());
+            if all_free.await.is_ok() {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(patience, goodbye).await.is_err() {
+        tracing::warn!(connections = shared.sessions.len(), "connections did not end in time");
+    }
+    let sinks = shared.sinks.all().clone();
+    let closing = tokio::task::spawn_blocking(move || {
+        for target in sinks.iter() {
+            if let Err(error) = target.sink.close(patience) {
+                tracing::error!(sink = target.sink.name(), %error, "sink not drained");
+            }
+        }
+    });
+    if closing.await.is_err() {
+        tracing::error!("closing the sinks failed");
+    }
+    tracing::info!("stopped");
+}

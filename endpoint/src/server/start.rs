@@ -1,0 +1,179 @@
+//! Start: stores, sinks, addresses. Whatever fails is named.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use landfall_events::sink::Sink;
+use landfall_events::sink::blackhole::Blackhole;
+use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
+use landfall_events::sink::stdout::Stdout;
+use landfall_registry::{Options, Registry};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::{Addresses, Places, Server, Shared};
+use crate::clock::Clock;
+use crate::command::CommandHub;
+use crate::config::{Config, SinkConfig, SinkKind};
+use crate::connection::Door;
+use crate::listener;
+use crate::sessions::Sessions;
+use crate::sinks::Sinks;
+use crate::telemetry::{SinkCollector, Telemetry};
+
+/// Sockets beyond the connection limit, so that clients over the limit can be told.
+const SPARE_PLACES: usize = 1_000;
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {path}: {source}")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The registry cannot be opened; the error names its file.
+    #[error(transparent)]
+    Registry(#[from] landfall_registry::OpenError),
+    /// A sink cannot be opened.
+    #[error("sink {name}: {reason}")]
+    Sink {
+        /// Its configured name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// An address cannot be bound.
+    #[error("cannot listen on {address} ({role}): {source}")]
+    Bind {
+        /// `mqtt`, `api` or `ops`.
+        role: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Metrics cannot be registered: a mistake of the program.
+    #[error("metrics: {0}")]
+    Telemetry(#[from] prometheus::Error),
+}
+
+pub(super) async fn start(config: Config) -> Result<Server, StartError> {
+    // Addresses first: the commonest failure should leave no trace.
+    let listeners = config
+        .listeners
+        .iter()
+        .map(|listener| bind("mqtt", listener.bind))
+        .collect::<Result<Vec<_>, _>>()?;
+    let api = bind("api", config.api.bind)?;
+    let ops = config.ops.as_ref().map(|ops| bind("ops", ops.bind)).transpose()?;
+    let addresses = Addresses {
+        listeners: config
+            .listeners
+            .iter()
+            .zip(&listeners)
+            .map(|(listener, bound)| bound.local_addr().unwrap_or(listener.bind))
+            .collect(),
+        api: api.local_addr().unwrap_or(config.api.bind),
+        ops: ops.as_ref().and_then(|ops| ops.local_addr().ok()),
+    };
+    let doors: Vec<_> = doors(&config).collect();
+    let shared = Arc::new(tokio::task::spawn_blocking(|| open(config)).await.map_err(crashed)??);
+    let listeners = listeners.into_iter().zip(doors).collect();
+    Ok(Server { shared, addresses, listeners, api, ops })
+}
+
+fn crashed(error: tokio::task::JoinError) -> StartError {
+    StartError::Sink { name: "start".to_owned(), reason: error.to_string() }
+}
+
+fn bind(role: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(|source| StartError::Bind { role, address, source })
+}
+
+fn doors(config: &Config) -> impl Iterator<Item = Arc<Door>> {
+    config.listeners.iter().map(|listener| {
+        let anonymous = listener.anonymous_device.as_ref();
+        Arc::new(Door {
+            transport: "tcp",
+            limits: config.limits.session(),
+            subscriptions: config.limits.subscriptions.get(),
+            anonymous: anonymous.map(|who| (who.device.clone(), who.application.clone())),
+        })
+    })
+}
+
+/// Opens the stores; blocking.
+fn open(config: Config) -> Result<Shared, StartError> {
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+    let registry = Registry::open(Options {
+        path: config.registry_file(),
+        hash_passwords: config.registry.hash_passwords,
+        cache_entries: config.registry.cache_entries.get(),
+        verify_workers: config.registry.verify_workers.get(),
+        verify_queue: config.registry.verify_queue.get(),
+        ..Options::default()
+    })?;
+    let sinks = open_sinks(&config)?;
+    let telemetry = Telemetry::new()?;
+    telemetry.registry.register(Box::new(SinkCollector::new(sinks.all())?))?;
+    let instance: Arc<str> = config.instance.as_str().into();
+    let sessions = Arc::new(Sessions::default());
+    let queue = config.limits.command_queue.get();
+    let hub =
+        CommandHub::new(registry.clone(), Arc::clone(&sessions), Arc::clone(&instance), queue);
+    let connections = config.limits.connections.get();
+    let places = Places::new(connections + connections / 10 + SPARE_PLACES);
+    Ok(Shared {
+        config: Arc::new(config),
+        instance,
+        registry,
+        sinks,
+        sessions,
+        hub,
+        telemetry,
+        clock: Clock::start(),
+        places,
+        stopping: watch::Sender::new(false),
+    })
+}
+
+fn open_sinks(config: &Config) -> Result<Sinks, StartError> {
+    let mut reader = None;
+    let mut sinks: Vec<(Arc<dyn Sink>, bool)> = Vec::new();
+    for sink in &config.sinks {
+        sinks.push((open_sink(sink, config, &mut reader)?, sink.required));
+    }
+    Ok(Sinks::new(sinks, reader))
+}
+
+fn open_sink(
+    sink: &SinkConfig,
+    config: &Config,
+    reader: &mut Option<LogReader>,
+) -> Result<Arc<dyn Sink>, StartError> {
+    let name = sink.name.as_str();
+    let failed = |reason: String| StartError::Sink { name: name.to_owned(), reason };
+    Ok(match &sink.kind {
+        SinkKind::Log(options) => {
+            let log = LogOptions {
+                queue_bytes: options.queue_bytes,
+                retention: Retention { bytes: options.retention_bytes, age: options.retention_age },
+                ..LogOptions::new(config.events_file())
+            };
+            let log = LogSink::open(name, log).map_err(|error| failed(error.to_string()))?;
+            reader.get_or_insert(log.reader());
+            Arc::new(log)
+        }
+        SinkKind::Stdout(options) => {
+            let stdout = Stdout::start(name, options.queue_bytes);
+            Arc::new(stdout.map_err(|error| failed(error.to_string()))?)
+        }
+        SinkKind::Blackhole => Arc::new(Blackhole::new(name)),
+    })
+}

@@ -1,0 +1,192 @@
+//! Events of connections.
+
+use std::net::SocketAddr;
+
+use landfall_protocol::ReasonCode;
+use landfall_protocol::session::Close;
+
+use super::Telemetry;
+use crate::auth::Claim;
+use crate::connection::Link;
+
+/// How a log-in ended, for the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogInOutcome {
+    /// Let in.
+    Accepted,
+    /// No CONNECT, or one that is not served.
+    Protocol,
+    /// Wrong or missing credentials.
+    Credentials,
+    /// The will's topic has no place.
+    Will,
+    /// A connection limit is reached.
+    Limit,
+    /// Too many log-ins at once.
+    Busy,
+    /// The registry cannot be asked.
+    Unavailable,
+    /// The server stops.
+    Stopping,
+}
+
+impl LogInOutcome {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Protocol => "protocol",
+            Self::Credentials => "credentials",
+            Self::Will => "will",
+            Self::Limit => "limit",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// A client was kept out.
+pub struct ConnectRefused<'a> {
+    /// Where it connects from.
+    pub peer: SocketAddr,
+    /// Who it says it is.
+    pub claim: Option<&'a Claim>,
+    /// For the metric.
+    pub outcome: LogInOutcome,
+    /// For the log.
+    pub cause: String,
+}
+
+impl ConnectRefused<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.log_ins.with_label_values(&[self.outcome.label()]).inc();
+        let claim = self.claim;
+        tracing::info!(
+            peer = %self.peer,
+            application = claim.map(|claim| claim.application.as_str()),
+            device = claim.map(|claim| claim.device.as_str()),
+            cause = self.cause,
+            "connect refused"
+        );
+    }
+}
+
+/// A device was let in.
+pub struct Connected<'a> {
+    /// Its connection.
+    pub link: &'a Link,
+}
+
+impl Connected<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        let who = &self.link.identity;
+        telemetry.log_ins.with_label_values(&[LogInOutcome::Accepted.label()]).inc();
+        telemetry.connections.with_label_values(&[who.transport, who.version.as_str()]).inc();
+        tracing::debug!(
+            application = &*who.application,
+            device = &*who.device,
+            peer = %who.peer,
+            client_id = &*who.client_id,
+            version = who.version.as_str(),
+            "connected"
+        );
+    }
+}
+
+/// A connection that was let in is over.
+pub struct ConnectionEnded<'a> {
+    /// The connection.
+    pub link: &'a Link,
+    /// Why; always known.
+    pub cause: Option<Close>,
+}
+
+impl ConnectionEnded<'_> {
+    /// Counts and logs: the one line of a connection's life.
+    pub fn emit(self, telemetry: &Telemetry) {
+        let who = &self.link.identity;
+        telemetry.connections.with_label_values(&[who.transport, who.version.as_str()]).dec();
+        tracing::info!(
+            application = &*who.application,
+            device = &*who.device,
+            peer = %who.peer,
+            client_id = &*who.client_id,
+            version = who.version.as_str(),
+            seconds = who.since.elapsed().map_or(0, |age| age.as_secs()),
+            cause = self.cause.map(tracing::field::display),
+            "connection ended"
+        );
+    }
+}
+
+/// A publish was not allowed.
+pub struct PublishRefused<'a> {
+    /// The connection it came on.
+    pub link: &'a Link,
+    /// For log and metric.
+    pub cause: &'static str,
+    /// The first of this connection; further ones are logged at debug level only.
+    pub first: bool,
+}
+
+impl PublishRefused<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.publishes_refused.with_label_values(&[self.cause]).inc();
+        let who = &self.link.identity;
+        let (application, device) = (&*who.application, &*who.device);
+        if self.first {
+            tracing::warn!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
+        } else {
+            tracing::debug!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
+        }
+    }
+}
+
+/// A will could not be published.
+pub struct WillDropped<'a> {
+    /// The connection it belongs to.
+    pub link: &'a Link,
+    /// For log and metric.
+    pub cause: &'static str,
+}
+
+impl WillDropped<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.publishes_refused.with_label_values(&[self.cause]).inc();
+        let who = &self.link.identity;
+        tracing::warn!(
+            application = &*who.application,
+            device = &*who.device,
+            peer = %who.peer,
+            cause = self.cause,
+            "will dropped"
+        );
+    }
+}
+
+/// A filter was not granted.
+pub struct SubscriptionRefused<'a> {
+    /// The connection it was asked on.
+    pub link: &'a Link,
+    /// The first failure of the packet.
+    pub reason: ReasonCode,
+}
+
+impl SubscriptionRefused<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.subscriptions_refused.inc();
+        let who = &self.link.identity;
+        tracing::info!(
+            application = &*who.application,
+            device = &*who.device,
+            peer = %who.peer,
+            cause = self.reason.text(),
+            "subscription refused"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! Named events, each of which is a log line and a metric at once.
+
+mod connection;
+mod sinks;
+
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+pub use connection::{
+    ConnectRefused, Connected, ConnectionEnded, LogInOutcome, PublishRefused, SubscriptionRefused,
+    WillDropped,
+};
+pub use sinks::SinkCollector;
+
+/// All metrics of the process.
+pub struct Telemetry {
+    /// What `/metrics` shows.
+    pub registry: Registry,
+    /// Connections now, by transport and version.
+    pub connections: IntGaugeVec,
+    /// Log-ins, by outcome.
+    pub log_ins: IntCounterVec,
+    /// Publishes handed to the sinks.
+    pub publishes_taken: IntCounter,
+    /// QoS 0 publishes dropped because a sink had no room.
+    pub publishes_dropped: IntCounter,
+    /// Publishes and wills that were not allowed, by cause.
+    pub publishes_refused: IntCounterVec,
+    /// Filters that were not granted.
+    pub subscriptions_refused: IntCounter,
+    /// Commands, by outcome.
+    pub commands: IntCounterVec,
+    /// Connections that were closed unserved because all places were taken.
+    pub connections_shed: IntCounter,
+}
+
+impl Telemetry {
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    ///
+    /// A name is used twice: a mistake in this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, label: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let connections = IntGaugeVec::new(
+            Opts::new("landfall_connections", "Connected devices"),
+            &["transport", "version"],
+        )?;
+        registry.register(Box::new(connections.clone()))?;
+        Ok(Self {
+            connections,
+            log_ins: counters("landfall_log_ins_total", "Log-ins by outcome", "outcome")?,
+            publishes_taken: counter(
+                "landfall_publishes_taken_total",
+                "Publishes and wills handed to the sinks",
+            )?,
+            publishes_dropped: counter(
+                "landfall_publishes_dropped_total",
+                "QoS 0 publishes dropped because a sink had no room",
+            )?,
+            publishes_refused: counters(
+                "landfall_publishes_refused_total",
+                "Publishes and wills not allowed, by cause",
+                "cause",
+            )?,
+            subscriptions_refused: counter(
+                "landfall_subscriptions_refused_total",
+                "SUBSCRIBE packets with a filter that was not granted",
+            )?,
+            commands: counters("landfall_commands_total", "Commands by outcome", "outcome")?,
+            connections_shed: counter(
+                "landfall_connections_shed_total",
+                "Connections closed unserved because all places were taken",
+            )?,
+            registry,
+        })
+    }
+}
