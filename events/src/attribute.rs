@@ -53,19 +53,13 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// An absolute URI by its characters: a scheme, a colon, and only what RFC 3986 lets stand in a URI
-/// (section 2), percent signs only before two hexadecimal digits.
+/// An absolute URI that consumers can read: its characters are those of RFC 3986 (section 2), and
+/// it parses as the URL standard has it, which is how the SDKs read `dataschema`.
 pub(crate) fn is_absolute_uri(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return false;
-    };
-    let scheme_is_valid = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-    scheme_is_valid && !rest.is_empty() && has_uri_characters_only(rest.as_bytes())
+    has_uri_characters_only(text.as_bytes()) && url::Url::parse(text).is_ok()
 }
 
+/// Reserved and unreserved characters, and percent signs before two hexadecimal digits.
 fn has_uri_characters_only(mut text: &[u8]) -> bool {
     loop {
         text = match text {
@@ -148,6 +142,7 @@ mod tests {
             "https://example.com/schema.json?x=1#a",
             "urn:example:a%20b",
             "a+b-c.d:x",
+            "https://user@[2001:db8::1]:8443/x",
         ] {
             assert!(is_absolute_uri(uri), "{uri}");
         }
@@ -165,6 +160,9 @@ mod tests {
             "a:%zz",
             "a:\u{e9}",
             "a:\"",
+            "http://[",
+            "http://300.1.1.1/",
+            "ws://a:70000/",
         ] {
             assert!(!is_absolute_uri(other), "{other}");
         }

@@ -167,7 +167,13 @@ fn what_is_not_given_is_left_out() {
 #[test]
 fn a_schema_that_is_no_absolute_uri_is_left_out_as_it_would_spoil_the_event() {
     let origin = Origin::new(PARTS);
-    for schema in ["schema.json", "not a uri", "https://example.com/{x}", "\n"] {
+    for schema in [
+        "schema.json",
+        "not a uri",
+        "https://example.com/{x}",
+        "http://[",
+        "\n",
+    ] {
         let event = read(&Draft {
             data_schema: Some(schema),
             ..draft(&origin)
@@ -316,7 +322,7 @@ struct Sample {
 
 fn sample() -> impl Strategy<Value = Sample> {
     let names = || prop::array::uniform2(text());
-    let schema = prop_oneof![text(), "[a-z]{1,8}:[!-~]{1,40}"];
+    let schema = prop_oneof![text(), "(http|ws|file|urn|[a-z]{1,8}):(//)?[!-~]{1,40}"];
     let context = (text(), names(), names(), names(), text(), content_type());
     let rest = (
         prop::option::of(text()),
@@ -435,7 +441,7 @@ proptest! {
             prop_assert!(serde_json::from_slice::<Value>(&sample.payload).is_err());
             return Ok(());
         };
-        let mut draft = Draft {
+        let draft = Draft {
             id: next_id(sample.time),
             time: sample.time,
             subject: &sample.subject,
@@ -449,10 +455,6 @@ proptest! {
         };
         let text = write(&draft);
         prop_assert!(!text.contains(&b'\n') && !text.contains(&b'\r'));
-        if serde_json::from_slice::<Event>(&text).is_err() {
-            // A URI by its characters may still break the rules of its scheme.
-            prop_assert!(draft.data_schema.take().is_some_and(|schema| schema.contains(':')));
-        }
         let event = read(&draft);
         prop_assert_eq!(event.id(), draft.id.to_string());
         let content_type = data_content_type.and_then(unless_empty);
