@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The device registry: applications, devices, credentials and gateway selectors.
+//!
+//! Start with [`Registry`]. Its device side ([`Registry::log_in`], [`Registry::device`]) answers
+//! who may connect and who may speak for whom, from memory wherever it can; its management side
+//! writes and reads the resource [`document`]s. Nothing here knows MQTT, sockets or HTTP.
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | [`document`] | what callers write and read: parsed, validated, every problem with its path |
+//! | [`secret`] | passwords and keys in documents: given, held, shown |
+//! | [`name`] | names, and the user name that carries both |
+//! | `model` | [`Application`] and [`Device`], ready to use |
+//! | `registry` | [`Registry`]: caches, log-ins, writes, changes |
+//! | `verify` | bounded slow hashes, remembered log-ins |
+//! | `store` | rows and transactions; SQLite |
+
+pub mod document;
+mod error;
+mod model;
+pub mod name;
+mod options;
+mod registry;
+pub mod secret;
+mod store;
+mod verify;
+
+pub use error::{OpenError, Unavailable};
+pub use model::{Application, CredentialId, Device, Found, PreSharedKey, effective_dialect};
+pub use options::{Options, PasswordCost};
+pub use registry::{
+    Cause, Change, LogIn, LogInError, Outcome, Page, Presented, Registry, Secrets, WriteError,
+    Written,
+};

@@ -1,0 +1,177 @@
+//! From text to documents, and back to YAML.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::reader::quote;
+use super::strict::Strict;
+use super::{Document, Invalid};
+
+/// Largest text that [`parse_documents`] takes, in bytes.
+pub const MAX_DOCUMENTS_TEXT: usize = 64 * 1024 * 1024;
+
+/// Every invalid document of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDocuments {
+    /// At least one.
+    pub documents: Vec<InvalidDocument>,
+}
+
+/// One invalid document of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDocument {
+    /// Its place in the text, counted from 0.
+    pub index: usize,
+    /// Its name, where that could be read.
+    pub name: Option<String>,
+    /// What is wrong with it.
+    pub invalid: Invalid,
+}
+
+impl fmt::Display for InvalidDocuments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, document) in self.documents.iter().enumerate() {
+            if line > 0 {
+                f.write_str("\n")?;
+            }
+            document.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for InvalidDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "document {}", self.index + 1)?;
+        if let Some(name) = &self.name {
+            write!(f, " ({})", quote(name))?;
+        }
+        write!(f, ": {}", self.invalid)
+    }
+}
+
+impl std::error::Error for InvalidDocuments {}
+
+/// Reads all documents of a text: YAML of one or many documents, or JSON of one object, an array
+/// of them, or a list `{ "items": [...] }` (in YAML too). Each comes with its place, from 0.
+///
+/// # Errors
+/// Every invalid document of the text; none is returned then.
+pub fn parse_documents(text: &str) -> Result<Vec<(usize, Document)>, InvalidDocuments> {
+    let values = values(text).map_err(|invalid| InvalidDocuments {
+        documents: vec![InvalidDocument {
+            index: 0,
+            name: None,
+            invalid,
+        }],
+    })?;
+    let mut documents = Vec::with_capacity(values.len());
+    let mut invalid_documents = Vec::new();
+    for (index, value) in values.into_iter().flat_map(flattened).enumerate() {
+        let name = value
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        match Document::read(value) {
+            Ok(document) => documents.push((index, document)),
+            Err(invalid) => invalid_documents.push(InvalidDocument {
+                index,
+                name,
+                invalid,
+            }),
+        }
+    }
+    if invalid_documents.is_empty() {
+        Ok(documents)
+    } else {
+        Err(InvalidDocuments {
+            documents: invalid_documents,
+        })
+    }
+}
+
+/// Reads a text that holds one document.
+pub(crate) fn single(text: &str) -> Result<Value, Invalid> {
+    match <[Value; 1]>::try_from(values(text)?) {
+        Ok([value]) => Ok(value),
+        Err(values) => {
+            let reason = format!("must be one document, not {}", values.len());
+            Err(Invalid::one("", reason))
+        }
+    }
+}
+
+/// Writes resources as YAML documents, separated by `---`.
+///
+/// # Errors
+/// When a value cannot be written as YAML, which no resource holds.
+pub fn to_yaml<T: Serialize>(resources: &[T]) -> Result<String, fmt::Error> {
+    serde_saphyr::to_string_multiple(resources).map_err(|_| fmt::Error)
+}
+
+fn flattened(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        Value::Object(mut map) if !map.contains_key("metadata") => match map.remove("items") {
+            Some(Value::Array(items)) => items,
+            Some(items) => {
+                map.insert("items".to_owned(), items);
+                vec![Value::Object(map)]
+            }
+            None => vec![Value::Object(map)],
+        },
+        other => vec![other],
+    }
+}
+
+/// The documents of a text as values. A problem tells line and column, never the text there: it
+/// could be a secret.
+fn values(text: &str) -> Result<Vec<Value>, Invalid> {
+    if text.len() > MAX_DOCUMENTS_TEXT {
+        let reason = format!("is {} bytes long, at most {MAX_DOCUMENTS_TEXT}", text.len());
+        return Err(Invalid::one("", reason));
+    }
+    let looks_like_json = text.trim_start().starts_with(['{', '[']);
+    if !looks_like_json {
+        return yaml(text).map_err(|place| Invalid::one("", format!("is not YAML: {place}")));
+    }
+    match serde_json::from_str::<Strict>(text) {
+        Ok(Strict(value)) => Ok(vec![value]),
+        // YAML in flow style begins the same way.
+        Err(error) => yaml(text).map_err(|_| {
+            let (line, column) = (error.line(), error.column());
+            let what = if error.is_data() {
+                "has a key twice"
+            } else {
+                "is not JSON"
+            };
+            Invalid::one("", format!("{what}: line {line}, column {column}"))
+        }),
+    }
+}
+
+fn yaml(text: &str) -> Result<Vec<Value>, String> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+    };
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
+        let what = match error.without_snippet() {
+            serde_saphyr::Error::DuplicateMappingKey { .. } => "a key stands twice",
+            _ => "not well-formed, or of a kind that JSON does not have",
+        };
+        match error.location() {
+            Some(location) => {
+                format!(
+                    "{what}: line {}, column {}",
+                    location.line(),
+                    location.column()
+                )
+            }
+            None => what.to_owned(),
+        }
+    })
+}

@@ -1,0 +1,167 @@
+//! Documents of applications.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use blake2::{Blake2s256, Digest as _};
+
+use super::Registry;
+use super::manage::{
+    Intent, Kind, Outcome, Page, Place, Secrets, WriteError, Written, page, page_limit, show,
+    to_the_end,
+};
+use crate::document::{
+    ApplicationDocument, ApplicationResource, ApplicationSpec, Document, Preconditions, Resource,
+};
+use crate::error::Unavailable;
+use crate::secret::Held;
+use crate::store::{Claim, ResourceId, Row, Space};
+
+impl Kind for ApplicationSpec<Held> {
+    const MAX_SIZE: usize = 256 * 1024;
+
+    fn claims(&self, _: ResourceId, _: &str) -> Vec<Claim> {
+        let mut seen = BTreeSet::new();
+        let claims = self.certificates().map(|(path, certificate)| Claim {
+            space: Space::TrustAnchors,
+            value: Blake2s256::digest(certificate).to_vec(),
+            path,
+        });
+        claims
+            .filter(|claim| seen.insert(claim.value.clone()))
+            .collect()
+    }
+}
+
+impl Registry {
+    /// An application, or `None`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn get_application(
+        &self,
+        name: &str,
+        secrets: Secrets,
+    ) -> Result<Option<ApplicationResource>, Unavailable> {
+        let row = self.0.store.get(ResourceId::ROOT, name).await?;
+        row.map(|row| resource(&row, secrets)).transpose()
+    }
+
+    /// Applications by name, from the first after `after` (all: an empty string), at most `limit`,
+    /// which is taken as 1 to 1,000.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn list_applications(
+        &self,
+        after: &str,
+        limit: usize,
+        secrets: Secrets,
+    ) -> Result<Page<ApplicationResource>, Unavailable> {
+        let rows = self
+            .0
+            .store
+            .list(ResourceId::ROOT, after, page_limit(limit))
+            .await?;
+        page(rows, |row| resource(row, secrets))
+    }
+
+    /// Creates an application. What the document says of `uid` and `resourceVersion` is ignored.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::AlreadyExists`] above all.
+    pub async fn create_application(
+        &self,
+        document: ApplicationDocument,
+    ) -> Result<ApplicationResource, WriteError> {
+        Ok(self
+            .write_application(document, Intent::Create)
+            .await?
+            .resource)
+    }
+
+    /// Replaces an application, if it is still what the document's preconditions say.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::NotFound`] and [`WriteError::Conflict`] above all.
+    pub async fn replace_application(
+        &self,
+        document: ApplicationDocument,
+    ) -> Result<Written<ApplicationResource>, WriteError> {
+        self.write_application(document, Intent::Replace).await
+    }
+
+    /// Deletes an application and all its devices, if it is still what the preconditions say.
+    ///
+    /// As with Drogue Cloud, the devices need not be deleted before. They are gone at once for
+    /// everyone; their space in the file is freed bit by bit.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::NotFound`] and [`WriteError::Conflict`] above all.
+    pub async fn delete_application(
+        &self,
+        name: &str,
+        preconditions: Preconditions,
+    ) -> Result<(), WriteError> {
+        let inner = Arc::clone(&self.0);
+        let place = Place::of_application(name);
+        to_the_end(async move {
+            inner
+                .remove::<ApplicationSpec<Held>>(&place, preconditions)
+                .await
+        })
+        .await
+    }
+
+    /// Creates what does not exist, and replaces what does, if it is still what the document's
+    /// preconditions say. A plain password that the stored hash is of changes nothing.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn apply(&self, document: Document) -> Result<Written<Resource>, WriteError> {
+        Ok(match document {
+            Document::Application(document) => {
+                let written = self.write_application(document, Intent::Apply).await?;
+                written.map(Resource::Application)
+            }
+            Document::Device(document) => self
+                .write_device(document, Intent::Apply)
+                .await?
+                .map(Resource::Device),
+        })
+    }
+
+    async fn write_application(
+        &self,
+        document: ApplicationDocument,
+        intent: Intent,
+    ) -> Result<Written<ApplicationResource>, WriteError> {
+        let inner = Arc::clone(&self.0);
+        let ApplicationDocument { metadata, spec } = document;
+        let place = Place::of_application(&metadata.name);
+        let write = async move {
+            inner
+                .write::<ApplicationSpec<Held>>(&place, intent, metadata, spec)
+                .await
+        };
+        let (outcome, row): (Outcome, Row) = to_the_end(write).await?;
+        Ok(Written {
+            outcome,
+            resource: resource(&row, Secrets::Hidden)?,
+        })
+    }
+}
+
+impl<R> Written<R> {
+    fn map<T>(self, f: impl FnOnce(R) -> T) -> Written<T> {
+        Written {
+            outcome: self.outcome,
+            resource: f(self.resource),
+        }
+    }
+}
+
+fn resource(row: &Row, secrets: Secrets) -> Result<ApplicationResource, Unavailable> {
+    let (metadata, spec) = show::<ApplicationSpec<Held>>(row, None, secrets)?;
+    Ok(ApplicationResource { metadata, spec })
+}

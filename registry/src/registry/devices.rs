@@ -1,0 +1,152 @@
+//! Documents of devices.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::manage::{
+    Intent, Kind, Page, Place, Secrets, WriteError, Written, page, page_limit, show, to_the_end,
+};
+use super::{Inner, Registry};
+use crate::document::{DeviceDocument, DeviceResource, DeviceSpec, Preconditions};
+use crate::error::Unavailable;
+use crate::secret::Held;
+use crate::store::{Claim, ResourceId, Row, Space};
+
+impl Kind for DeviceSpec<Held> {
+    const MAX_SIZE: usize = 64 * 1024;
+
+    fn claims(&self, application: ResourceId, name: &str) -> Vec<Claim> {
+        let mut seen = BTreeSet::from([name]);
+        let names = self.other_names().filter(|(_, other)| seen.insert(other));
+        let claims = names.map(|(path, other)| Claim {
+            space: Space::DeviceNames(application),
+            value: other.as_bytes().to_vec(),
+            path,
+        });
+        claims.collect()
+    }
+}
+
+impl Registry {
+    /// A device, or `None` if it or its application does not exist.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn get_device(
+        &self,
+        application: &str,
+        name: &str,
+        secrets: Secrets,
+    ) -> Result<Option<DeviceResource>, Unavailable> {
+        let Some(parent) = self.0.store.get(ResourceId::ROOT, application).await? else {
+            return Ok(None);
+        };
+        let row = self.0.store.get(parent.id, name).await?;
+        row.map(|row| resource(&row, application, secrets))
+            .transpose()
+    }
+
+    /// An application's devices by name, from the first after `after` (all: an empty string), at
+    /// most `limit`, which is taken as 1 to 1,000; `None` if there is no such application.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn list_devices(
+        &self,
+        application: &str,
+        after: &str,
+        limit: usize,
+        secrets: Secrets,
+    ) -> Result<Option<Page<DeviceResource>>, Unavailable> {
+        let Some(parent) = self.0.store.get(ResourceId::ROOT, application).await? else {
+            return Ok(None);
+        };
+        let rows = self
+            .0
+            .store
+            .list(parent.id, after, page_limit(limit))
+            .await?;
+        page(rows, |row| resource(row, application, secrets)).map(Some)
+    }
+
+    /// Creates a device. What the document says of `uid` and `resourceVersion` is ignored.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::AlreadyExists`] and [`WriteError::NoApplication`] above all.
+    pub async fn create_device(
+        &self,
+        document: DeviceDocument,
+    ) -> Result<DeviceResource, WriteError> {
+        Ok(self.write_device(document, Intent::Create).await?.resource)
+    }
+
+    /// Replaces a device, if it is still what the document's preconditions say.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::NotFound`] and [`WriteError::Conflict`] above all.
+    pub async fn replace_device(
+        &self,
+        document: DeviceDocument,
+    ) -> Result<Written<DeviceResource>, WriteError> {
+        self.write_device(document, Intent::Replace).await
+    }
+
+    /// Deletes a device, if it is still what the preconditions say.
+    ///
+    /// # Errors
+    /// [`WriteError`], [`WriteError::NotFound`] and [`WriteError::Conflict`] above all.
+    pub async fn delete_device(
+        &self,
+        application: &str,
+        name: &str,
+        preconditions: Preconditions,
+    ) -> Result<(), WriteError> {
+        let inner = Arc::clone(&self.0);
+        let (application, name) = (application.to_owned(), name.to_owned());
+        to_the_end(async move {
+            let place = inner.place(&application, &name).await?;
+            inner
+                .remove::<DeviceSpec<Held>>(&place, preconditions)
+                .await
+        })
+        .await
+    }
+
+    pub(super) async fn write_device(
+        &self,
+        document: DeviceDocument,
+        intent: Intent,
+    ) -> Result<Written<DeviceResource>, WriteError> {
+        let inner = Arc::clone(&self.0);
+        let DeviceDocument {
+            application,
+            metadata,
+            spec,
+        } = document;
+        let write = async move {
+            let place = inner.place(&application, &metadata.name).await?;
+            let written = inner
+                .write::<DeviceSpec<Held>>(&place, intent, metadata, spec)
+                .await;
+            written.map(|(outcome, row)| (outcome, row, application))
+        };
+        let (outcome, row, application) = to_the_end(write).await?;
+        Ok(Written {
+            outcome,
+            resource: resource(&row, &application, Secrets::Hidden)?,
+        })
+    }
+}
+
+impl Inner {
+    async fn place(&self, application: &str, device: &str) -> Result<Place, WriteError> {
+        let application = self.store.get(ResourceId::ROOT, application).await?;
+        let application = application.ok_or(WriteError::NoApplication)?;
+        Ok(Place::of_device(&application, device))
+    }
+}
+
+fn resource(row: &Row, application: &str, secrets: Secrets) -> Result<DeviceResource, Unavailable> {
+    let (metadata, spec) = show::<DeviceSpec<Held>>(row, Some(application), secrets)?;
+    Ok(DeviceResource { metadata, spec })
+}

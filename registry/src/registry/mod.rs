@@ -1,0 +1,167 @@
+//! The registry itself. The device side is in this file and [`log_in`]; documents are written and
+//! read in [`applications`] and [`devices`], both by [`manage`].
+
+mod applications;
+mod cache;
+mod devices;
+mod log_in;
+mod manage;
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, broadcast};
+
+use crate::error::{OpenError, Unavailable};
+use crate::model::Found;
+use crate::options::Options;
+use crate::secret::resolve::Hashing;
+use crate::store::Store;
+use crate::verify::{Decoy, Remembered, Workers};
+use cache::Resources;
+pub use log_in::{Cause, LogIn, LogInError, Presented};
+pub use manage::{Outcome, Page, Secrets, WriteError, Written};
+
+/// Changes that a receiver of [`Registry::changes`] may be behind before it misses some.
+const CHANGES_KEPT: usize = 1024;
+/// Locks among which the names of resources are spread, so that writers of one resource in this
+/// process wait for each other instead of starting over.
+const WRITE_LOCKS: usize = 64;
+
+/// Applications, devices and their credentials, in one store.
+///
+/// Cheap to clone; all clones are one registry. The store is closed when the last clone and the
+/// last operation are gone.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    resources: Resources,
+    changes: broadcast::Sender<Change>,
+    log_in_workers: Workers,
+    remembered: Remembered,
+    decoy: Decoy,
+    document_workers: Workers,
+    hashing: Hashing,
+    write_locks: Vec<Mutex<()>>,
+}
+
+/// An application or device was created, changed or deleted.
+///
+/// It is sent when the change is stored and the caches no longer hold what was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The application.
+    pub application: Box<str>,
+    /// The device; `None` when the application itself changed, which concerns all of its devices.
+    pub device: Option<Box<str>>,
+}
+
+impl Registry {
+    /// Opens the registry, and creates or migrates its file.
+    ///
+    /// It reads the file and may take a moment: up to about 0.2 s, longer for a migration.
+    ///
+    /// # Errors
+    /// [`OpenError`]; a file that is damaged or of a newer version is left as it is.
+    pub fn open(options: Options) -> Result<Registry, OpenError> {
+        options.check()?;
+        let Options {
+            path,
+            hash_passwords,
+            password_cost,
+            cache_entries,
+            ..
+        } = options;
+        let Options {
+            verify_workers,
+            verify_queue,
+            ..
+        } = options;
+        let store = Store::open(&path)?;
+        let remembered = Remembered::new(cache_entries)
+            .map_err(|error| OpenError::Options(format!("no random key: {error}")))?;
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        Ok(Registry(Arc::new(Inner {
+            store,
+            resources: Resources::new(cache_entries),
+            changes,
+            log_in_workers: Workers::new(verify_workers, verify_queue),
+            remembered,
+            decoy: Decoy::new(password_cost.cost()),
+            // Writers of documents wait for as long as it takes.
+            document_workers: Workers::new(verify_workers, 1 << 20),
+            hashing: Hashing {
+                hash_passwords,
+                cost: password_cost,
+            },
+            write_locks: (0..WRITE_LOCKS).map(|_| Mutex::new(())).collect(),
+        })))
+    }
+
+    /// The device with its application, or `None` if either does not exist. Neither need be
+    /// enabled.
+    ///
+    /// Answered from memory if it can be; else from the store, once for all who ask at a time.
+    /// A change that is reported by [`Registry::changes`] is in every answer from then on.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store had to be asked and cannot be read.
+    pub async fn device(
+        &self,
+        application: &str,
+        device: &str,
+    ) -> Result<Option<Found>, Unavailable> {
+        let Inner {
+            resources, store, ..
+        } = &*self.0;
+        let Some(application) = resources.application(store, application).await? else {
+            return Ok(None);
+        };
+        let device = resources.device(store, &application, device).await?;
+        Ok(device.map(|device| Found {
+            application,
+            device,
+        }))
+    }
+
+    /// As [`Registry::device`], but only from memory: `None` if the store would have to be asked.
+    #[must_use]
+    pub fn device_if_cached(&self, application: &str, device: &str) -> Option<Option<Found>> {
+        let resources = &self.0.resources;
+        let Some(application) = resources.application_if_cached(application)? else {
+            return Some(None);
+        };
+        let device = resources.device_if_cached(&application, device)?;
+        Some(device.map(|device| Found {
+            application,
+            device,
+        }))
+    }
+
+    /// The application, or `None` if it does not exist. It need not be enabled.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the store had to be asked and cannot be read.
+    pub async fn application(
+        &self,
+        name: &str,
+    ) -> Result<Option<Arc<crate::Application>>, Unavailable> {
+        self.0.resources.application(&self.0.store, name).await
+    }
+
+    /// All changes from now on. A receiver that has lagged behind must look again at everything
+    /// that it relies on.
+    ///
+    /// To act on changes without a gap, subscribe first, then look up.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}

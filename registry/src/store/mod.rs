@@ -1,0 +1,133 @@
+//! Where resources are kept.
+//!
+//! Everything above this module sees rows, bodies and claims; everything that knows SQL is below
+//! [`sqlite`]. A further store has to keep what [`Store`]'s methods promise: a change is one
+//! transaction, it is durable before it is reported, a write happens only if the resource still
+//! has the revision that it was prepared against, revisions only grow, ids are never used again,
+//! and names and claims are unique within their space.
+
+mod sqlite;
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::document::Invalid;
+
+pub(crate) use sqlite::SqliteStore as Store;
+
+/// Number of a resource within its store, never used again. It stays inside the crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceId(pub(crate) i64);
+
+impl ResourceId {
+    /// The parent of applications.
+    pub(crate) const ROOT: ResourceId = ResourceId(0);
+}
+
+/// A stored resource. An application's parent is the root, a device's its application.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) id: ResourceId,
+    pub(crate) parent: ResourceId,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    /// Milliseconds since 1970, UTC.
+    pub(crate) created: i64,
+    /// Counts changes of the spec, from 1.
+    pub(crate) generation: u64,
+    /// Grows with every write to the store.
+    pub(crate) revision: u64,
+    /// JSON objects of strings.
+    pub(crate) labels: String,
+    pub(crate) annotations: String,
+    /// JSON, with secrets.
+    pub(crate) spec: Zeroizing<String>,
+}
+
+impl Row {
+    /// What the row holds, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.name.len() + self.labels.len() + self.annotations.len() + self.spec.len()
+    }
+}
+
+/// The part of a row that a caller determines.
+#[derive(Clone)]
+pub(crate) struct Body {
+    pub(crate) labels: String,
+    pub(crate) annotations: String,
+    pub(crate) spec: Zeroizing<String>,
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// A value that a resource has for itself alone within a space.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) space: Space,
+    pub(crate) value: Vec<u8>,
+    /// The field that makes the claim.
+    pub(crate) path: String,
+}
+
+/// Among whom a claim is unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// Names, aliases and unique user names of one application's devices.
+    DeviceNames(ResourceId),
+    /// Trust anchors of all applications.
+    TrustAnchors,
+}
+
+/// What must be stored under a name for a write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Absent,
+    Revision(u64),
+}
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub(crate) enum PutError {
+    /// Something else than what was expected is stored.
+    Stale,
+    /// The application of the device is gone.
+    NoParent,
+    /// The name, or the value of the claim of this index, belongs to another resource.
+    Taken(Option<usize>),
+    Unavailable(Unavailable),
+}
+
+/// What a removal found.
+pub(crate) enum Removed {
+    /// The row that is gone.
+    Row(Row),
+    NotFound,
+    /// The row is not what the caller's preconditions say.
+    Conflict,
+}
+
+/// The store cannot be read or written: the server's side is to blame, and a later attempt may
+/// succeed. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the registry's store is unavailable: {0}")]
+pub struct Unavailable(pub(crate) String);
+
+/// Labels and annotations as the store keeps them.
+pub(crate) struct Labels;
+
+impl Labels {
+    pub(crate) fn parse(json: &str) -> Result<BTreeMap<String, String>, Invalid> {
+        serde_json::from_str(json).map_err(|_| Invalid::one("metadata", "is damaged in the store"))
+    }
+}
+
+impl crate::document::Preconditions {
+    pub(crate) fn hold_for(&self, row: &Row) -> bool {
+        self.uid.as_ref().is_none_or(|uid| *uid == row.uid)
+            && self
+                .resource_version
+                .as_ref()
+                .is_none_or(|v| *v == row.revision.to_string())
+    }
+}

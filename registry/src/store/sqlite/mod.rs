@@ -1,0 +1,123 @@
+//! The embedded store: one SQLite file in write-ahead logging mode.
+//!
+//! One thread writes, a few read; they own the connections. Every commit is synchronised to disk
+//! before it is reported (`synchronous = FULL`).
+
+mod lane;
+mod open;
+mod read;
+mod write;
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{Body, Expected, PutError, Removed, ResourceId, Row, Unavailable};
+use crate::document::Preconditions;
+use crate::error::OpenError;
+use lane::Lane;
+use open::Lock;
+
+/// Threads that read. A look-up that misses the cache takes some 10 µs, so few are enough.
+const READERS: usize = 4;
+
+pub(crate) struct SqliteStore {
+    readers: Lane<Connection>,
+    writer: Lane<Writer>,
+}
+
+/// What the writing thread owns.
+struct Writer {
+    connection: Connection,
+    /// Whether devices of deleted applications are left in the file.
+    purge_due: bool,
+    /// Released last.
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    pub(crate) fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+        let lock = Lock::take(path)?;
+        let connection = open::writer(path)?;
+        let readers = (0..READERS)
+            .map(|_| open::reader(path))
+            .collect::<Result<_, _>>()?;
+        let writer = Writer {
+            connection,
+            purge_due: true,
+            _lock: lock,
+        };
+        let spawn = |error| OpenError::io(path, &error);
+        Ok(SqliteStore {
+            readers: Lane::start("registry-read", readers, |_| false).map_err(spawn)?,
+            writer: Lane::start("registry-write", vec![writer], write::purge).map_err(spawn)?,
+        })
+    }
+
+    /// The resource of that name, if there is one.
+    pub(crate) async fn get(
+        &self,
+        parent: ResourceId,
+        name: &str,
+    ) -> Result<Option<Row>, Unavailable> {
+        let name = name.to_owned();
+        self.readers
+            .run(move |connection| read::get(connection, parent, &name))
+            .await?
+            .map_err(failed)
+    }
+
+    /// Resources by name, from the first after `after`: at most `limit`, and fewer where they are
+    /// large. The flag says whether there are more.
+    pub(crate) async fn list(
+        &self,
+        parent: ResourceId,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Row>, bool), Unavailable> {
+        let after = after.to_owned();
+        self.readers
+            .run(move |connection| read::list(connection, parent, &after, limit))
+            .await?
+            .map_err(failed)
+    }
+
+    /// Creates or replaces a resource, and all its claims, if what is expected is stored.
+    pub(crate) async fn put(
+        &self,
+        parent: ResourceId,
+        name: &str,
+        expected: Expected,
+        body: Body,
+    ) -> Result<Row, PutError> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |writer| write::put(&mut writer.connection, parent, &name, expected, body))
+            .await
+            .map_err(PutError::Unavailable)?
+    }
+
+    /// Removes a resource; an application's devices are unreachable from then on, and removed bit
+    /// by bit.
+    pub(crate) async fn remove(
+        &self,
+        parent: ResourceId,
+        name: &str,
+        preconditions: Preconditions,
+    ) -> Result<Removed, Unavailable> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |writer| {
+                writer.purge_due |= parent == ResourceId::ROOT;
+                write::remove(&mut writer.connection, parent, &name, &preconditions)
+            })
+            .await?
+            .map_err(failed)
+    }
+}
+
+// Errors of SQLite name tables and codes, never values.
+#[allow(clippy::needless_pass_by_value)]
+fn failed(error: rusqlite::Error) -> Unavailable {
+    Unavailable(error.to_string())
+}
