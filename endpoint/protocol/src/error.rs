@@ -168,7 +168,7 @@ pub enum ProtocolError {
     /// More unacknowledged publishes than the receive maximum `[MQTT-3.3.4-9]`.
     #[error("receive maximum exceeded")]
     ReceiveMaximumExceeded,
-    /// Topic alias 0, above the maximum, or not yet set `[MQTT-3.3.2-8]`.
+    /// Topic alias 0 `[MQTT-3.3.2-8]` or above the maximum `[MQTT-3.2.2-17]`.
     #[error("topic alias invalid")]
     TopicAlias,
     /// Retained publish, though retain was announced as not available `[MQTT-3.2.2-14]`.

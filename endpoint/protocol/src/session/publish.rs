@@ -293,8 +293,8 @@ fn resolve_alias(
     if publish.topic.is_empty() {
         return match aliases.get(index) {
             Some(Some(_)) => Ok(Some(index)),
-            // [MQTT-3.3.2-8] and 3.3.2.3.4: an alias that was never set.
-            _ => Err(ProtocolError::TopicAlias),
+            // 3.3.4: no topic, and an alias that was never set, is 0x82 and not 0x94.
+            _ => Err(ProtocolError::NoTopic),
         };
     }
     if aliases.len() <= index {
