@@ -1,0 +1,58 @@
+//! The registry that most tests share, and the secrets that no log may show.
+
+use serde_json::{Value, json};
+
+/// The application of the shared devices.
+pub(crate) const APP: &str = "app";
+pub(crate) const SENSOR_PASSWORD: &str = "pw-sensor-5d1c9a70";
+pub(crate) const GATEWAY_PASSWORD: &str = "pw-gateway-e83b2f46";
+/// Handed in by tests that log in wrongly.
+pub(crate) const WRONG_PASSWORD: &str = "pw-wrong-77c0d915";
+
+/// Everything that must never be seen in a log.
+pub(crate) const SECRETS: &[&str] = &[SENSOR_PASSWORD, GATEWAY_PASSWORD, WRONG_PASSWORD];
+
+pub(crate) fn application(name: &str) -> Value {
+    json!({ "metadata": { "name": name } })
+}
+
+/// A device that logs in with a password.
+pub(crate) fn device(name: &str, password: &str) -> Value {
+    json!({
+        "metadata": { "name": name, "application": APP },
+        "spec": { "authentication": { "credentials": [{ "pass": password }] } },
+    })
+}
+
+/// A device without credentials that `gateway` may speak for.
+pub(crate) fn behind(name: &str, gateway: &str) -> Value {
+    json!({
+        "metadata": { "name": name, "application": APP },
+        "spec": { "gatewaySelector": { "matchNames": [gateway] } },
+    })
+}
+
+/// `sensor01` and `gateway01` log in; `sensor02` is behind `gateway01`; `sensor03` selects no
+/// gateway.
+pub(crate) fn shared_devices() -> Vec<Value> {
+    vec![
+        device("sensor01", SENSOR_PASSWORD),
+        device("gateway01", GATEWAY_PASSWORD),
+        behind("sensor02", "gateway01"),
+        json!({ "metadata": { "name": "sensor03", "application": APP } }),
+    ]
+}
+
+/// The user name that names `device` of the shared application.
+pub(crate) fn user(device: &str) -> String {
+    format!("{device}@{APP}")
+}
+
+/// The password of a shared device.
+pub(crate) fn password(device: &str) -> &'static str {
+    match device {
+        "sensor01" => SENSOR_PASSWORD,
+        "gateway01" => GATEWAY_PASSWORD,
+        other => panic!("{other} has no password"),
+    }
+}

@@ -1,0 +1,37 @@
+//! Landfall as devices, consumers and operators meet it: the real binary, real sockets, and
+//! clients that know nothing of its code. What each test expects is the contract, never the
+//! implementation.
+//!
+//! `harness` starts servers and waits for conditions, `wire` is a raw MQTT client, `tools` runs
+//! stock clients. Everything else is one module per behaviour.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this program consists of tests, and a failed expectation is their way to report"
+)]
+
+mod harness;
+mod tools;
+mod wire;
+
+mod cli;
+mod connection_events;
+mod crowd;
+mod demo;
+mod disk;
+mod event_format;
+mod events_api;
+mod hostile;
+mod kill;
+mod limits;
+mod mosquitto_commands;
+mod mosquitto_publish;
+mod ops;
+mod paho;
+mod registry_api;
+mod revocation;
+mod stop;
+mod take_over;
+mod wills;
