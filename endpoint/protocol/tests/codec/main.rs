@@ -12,6 +12,7 @@ mod arbitrary;
 mod case;
 mod conformance;
 mod describe;
+mod differential;
 mod encoding;
 mod notation;
 mod roundtrip;
