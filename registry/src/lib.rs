@@ -24,6 +24,7 @@ pub mod secret;
 mod store;
 mod verify;
 
+pub use document::DialectSpec;
 pub use error::{OpenError, Unavailable};
 pub use model::{Application, CredentialId, Device, Found, PreSharedKey, effective_dialect};
 pub use options::{Options, PasswordCost};

@@ -29,6 +29,13 @@ pub struct Options {
     pub verify_queue: usize,
 }
 
+/// The defaults, for `registry.db` in the working folder.
+impl Default for Options {
+    fn default() -> Options {
+        Options::new("registry.db")
+    }
+}
+
 impl Options {
     /// The defaults, for a file.
     #[must_use]

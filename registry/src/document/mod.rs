@@ -32,7 +32,10 @@ pub use device::{Authentication, Core, DeviceSpec, GatewaySelector};
 pub use dialect::{DialectSpec, Mqtt};
 pub use external::{Authorization, ExternalEndpoint, Header, Tls};
 pub use metadata::{Address, Metadata, Preconditions, ShownMetadata};
-pub use parse::{InvalidDocument, InvalidDocuments, MAX_DOCUMENTS_TEXT, parse_documents, to_yaml};
+pub use parse::{
+    InvalidDocument, InvalidDocuments, MAX_DOCUMENTS_TEXT, document_values, parse_documents,
+    to_yaml,
+};
 pub use problem::{Invalid, Problem};
 pub use publish::{Publish, Rule, When};
 pub use step::{Attribute, ContentMode, Request, Response, Step};

@@ -60,16 +60,10 @@ impl std::error::Error for InvalidDocuments {}
 /// # Errors
 /// Every invalid document of the text; none is returned then.
 pub fn parse_documents(text: &str) -> Result<Vec<(usize, Document)>, InvalidDocuments> {
-    let values = values(text).map_err(|invalid| InvalidDocuments {
-        documents: vec![InvalidDocument {
-            index: 0,
-            name: None,
-            invalid,
-        }],
-    })?;
+    let values = document_values(text)?;
     let mut documents = Vec::with_capacity(values.len());
     let mut invalid_documents = Vec::new();
-    for (index, value) in values.into_iter().flat_map(flattened).enumerate() {
+    for (index, value) in values.into_iter().enumerate() {
         let name = value
             .pointer("/metadata/name")
             .and_then(Value::as_str)
@@ -89,6 +83,24 @@ pub fn parse_documents(text: &str) -> Result<Vec<(usize, Document)>, InvalidDocu
         Err(InvalidDocuments {
             documents: invalid_documents,
         })
+    }
+}
+
+/// The documents of a text as values, in the order of [`parse_documents`], each of them still to
+/// be read.
+///
+/// # Errors
+/// A text that is neither YAML nor JSON, is too long, or has a key twice.
+pub fn document_values(text: &str) -> Result<Vec<Value>, InvalidDocuments> {
+    match values(text) {
+        Ok(values) => Ok(values.into_iter().flat_map(flattened).collect()),
+        Err(invalid) => Err(InvalidDocuments {
+            documents: vec![InvalidDocument {
+                index: 0,
+                name: None,
+                invalid,
+            }],
+        }),
     }
 }
 

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use blake2::{Blake2s256, Digest as _};
 
 use super::Registry;
-use super::manage::{
-    Intent, Kind, Outcome, Page, Place, Secrets, WriteError, Written, page, page_limit, show,
-    to_the_end,
-};
+use super::show::{Page, Secrets, page, page_limit, show};
+use super::write::{Intent, Kind, Outcome, Place, WriteError, Written, to_the_end};
 use crate::document::{
     ApplicationDocument, ApplicationResource, ApplicationSpec, Document, Preconditions, Resource,
 };

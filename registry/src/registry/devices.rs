@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::manage::{
-    Intent, Kind, Page, Place, Secrets, WriteError, Written, page, page_limit, show, to_the_end,
-};
+use super::show::{Page, Secrets, page, page_limit, show};
+use super::write::{Intent, Kind, Place, WriteError, Written, to_the_end};
 use super::{Inner, Registry};
 use crate::document::{DeviceDocument, DeviceResource, DeviceSpec, Preconditions};
 use crate::error::Unavailable;

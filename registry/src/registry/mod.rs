@@ -1,11 +1,12 @@
 //! The registry itself. The device side is in this file and [`log_in`]; documents are written and
-//! read in [`applications`] and [`devices`], both by [`manage`].
+//! read in [`applications`] and [`devices`], both by [`write`] and [`show`].
 
 mod applications;
 mod cache;
 mod devices;
 mod log_in;
-mod manage;
+mod show;
+mod write;
 
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use crate::store::Store;
 use crate::verify::{Decoy, Remembered, Workers};
 use cache::Resources;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
-pub use manage::{Outcome, Page, Secrets, WriteError, Written};
+pub use show::{Page, Secrets};
+pub use write::{Outcome, WriteError, Written};
 
 /// Changes that a receiver of [`Registry::changes`] may be behind before it misses some.
 const CHANGES_KEPT: usize = 1024;

@@ -1,4 +1,4 @@
-//! What applications and devices have in common when documents are written and read.
+//! What applications and devices have in common when documents are written.
 
 use std::sync::Arc;
 
@@ -6,19 +6,16 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::Inner;
-use crate::document::{
-    Invalid, Metadata, Preconditions, Problem, ShownMetadata, Spec, read_stored,
-};
+use super::show::damaged;
+use crate::document::{Invalid, Metadata, Preconditions, Problem, Spec, read_stored};
 use crate::error::Unavailable;
+use crate::secret::SecretId;
 use crate::secret::resolve::{Hashing, ResolveError, Resolver, Stored};
-use crate::secret::{Held, SecretId, Shown};
-use crate::store::{Body, Claim, Expected, Labels, PutError, Removed, ResourceId, Row};
+use crate::store::{Body, Claim, Expected, PutError, Removed, ResourceId, Row};
 use crate::verify::Busy;
 
 /// Times that a write starts over because another process wrote in between.
 const ATTEMPTS: usize = 8;
-/// Most resources of one page.
-const MAX_PAGE: usize = 1000;
 
 /// Why a document was not written, or a resource not deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,34 +62,6 @@ pub struct Written<R> {
     pub outcome: Outcome,
     /// The resource as a read shows it now.
     pub resource: R,
-}
-
-/// Some of the resources, ordered by the bytes of their names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<R> {
-    /// At most as many as asked for, fewer where they are large.
-    pub items: Vec<R>,
-    /// The name to continue after, if there are more.
-    pub next: Option<String>,
-}
-
-/// What a read shows of secrets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Secrets {
-    /// `{ secretRef: ID }`.
-    #[default]
-    Hidden,
-    /// Hashes, keys and tokens as they are stored. For a backup; guard it like the store.
-    Revealed,
-}
-
-impl Secrets {
-    pub(super) fn show(self) -> fn(Held) -> Shown {
-        match self {
-            Secrets::Hidden => Held::reference,
-            Secrets::Revealed => Held::reveal,
-        }
-    }
 }
 
 /// Which writes are meant.
@@ -351,45 +320,6 @@ fn taken(claim: Option<usize>, claims: &[Claim]) -> WriteError {
     })
 }
 
-/// What a read shows of a row.
-pub(super) fn show<K: Kind>(
-    row: &Row,
-    application: Option<&str>,
-    secrets: Secrets,
-) -> Result<(ShownMetadata, K::Shown), Unavailable> {
-    let spec: K = read_stored(&row.spec).map_err(|invalid| damaged(row, &invalid))?;
-    let labels = |json: &str| Labels::parse(json).map_err(|invalid| damaged(row, &invalid));
-    let metadata = ShownMetadata {
-        name: row.name.clone(),
-        application: application.map(str::to_owned),
-        uid: row.uid.clone(),
-        creation_timestamp: rfc3339(row.created),
-        generation: row.generation,
-        resource_version: row.revision.to_string(),
-        labels: labels(&row.labels)?,
-        annotations: labels(&row.annotations)?,
-    };
-    let spec = spec.show(secrets.show());
-    Ok((
-        metadata,
-        spec.ok_or_else(|| Unavailable("a secret cannot be shown".to_owned()))?,
-    ))
-}
-
-/// Turns rows into a page.
-pub(super) fn page<R>(
-    (rows, more): (Vec<Row>, bool),
-    show: impl Fn(&Row) -> Result<R, Unavailable>,
-) -> Result<Page<R>, Unavailable> {
-    let next = rows.last().filter(|_| more).map(|row| row.name.clone());
-    let items = rows.iter().map(show).collect::<Result<_, _>>()?;
-    Ok(Page { items, next })
-}
-
-pub(super) fn page_limit(limit: usize) -> usize {
-    limit.clamp(1, MAX_PAGE)
-}
-
 fn ids<K: Kind>(spec: &K) -> Vec<SecretId> {
     let mut ids = Vec::new();
     spec.visit(&mut |_, held| ids.push(held.id));
@@ -404,21 +334,4 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, WriteError> {
 #[allow(clippy::needless_pass_by_value)]
 fn unwritable(error: serde_json::Error) -> WriteError {
     Unavailable(format!("the document cannot be stored: {error}")).into()
-}
-
-fn damaged(row: &Row, invalid: &Invalid) -> Unavailable {
-    Unavailable(format!(
-        "the stored document of {} is damaged: {invalid}",
-        row.name
-    ))
-}
-
-fn rfc3339(milliseconds: i64) -> String {
-    use time::format_description::well_known::Rfc3339;
-    let instant =
-        time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000);
-    instant
-        .ok()
-        .and_then(|instant| instant.format(&Rfc3339).ok())
-        .unwrap_or_default()
 }
