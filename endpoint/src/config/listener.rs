@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use landfall_registry::name;
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::Spanned;
 
@@ -77,41 +78,25 @@ impl RawListener {
 impl AnonymousDevice {
     /// As in a user name: split at the first `@`; the device part may be percent-encoded.
     fn parse(text: &Spanned<String>) -> Result<Self, Flaw> {
-        let flaw = || {
+        let flaw = |reason: &str| {
             Flaw::at(
                 text,
                 format_args!(
-                    "anonymous_device is written \"device@application\", not `{}`",
+                    "anonymous_device is written \"device@application\", not `{}`: {reason}",
                     text.get_ref()
                 ),
             )
         };
-        let (device, application) = text.get_ref().split_once('@').ok_or_else(flaw)?;
-        if device.is_empty() || application.is_empty() || application.contains('@') {
-            return Err(flaw());
-        }
+        let (device, application) =
+            name::split_user_name(text.get_ref()).ok_or_else(|| flaw("there is no `@`"))?;
+        name::check_device(&device).map_err(|rule| flaw(&format!("the device {rule}")))?;
+        name::check_application(application)
+            .map_err(|rule| flaw(&format!("the application {rule}")))?;
         Ok(Self {
-            device: percent_decoded(device).ok_or_else(flaw)?,
+            device: device.into_owned(),
             application: application.to_owned(),
         })
     }
-}
-
-/// `None` if an escape is incomplete or the result is not UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let high = digit(bytes.next()?)?;
-                u8::try_from(high << 4 | digit(bytes.next()?)?).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }
 
 impl<'de> Deserialize<'de> for Transport {

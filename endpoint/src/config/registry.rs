@@ -13,13 +13,18 @@ pub struct RegistryConfig {
     /// Whether plain passwords handed in are stored hashed (argon2id). Default `true`. Danger:
     /// with `false` whoever reads the file, or a backup of it, knows the passwords.
     pub hash_passwords: bool,
-    /// Devices kept in memory for log-ins and gateway checks, unknown ones included. Default
-    /// 100,000. A device takes about 1KiB.
+    /// Devices kept in memory for log-ins and gateway checks, and answers "no such device". Default
+    /// 100,000, about 100MiB when full. At least 16.
+    #[serde(deserialize_with = "cache_entries")]
     pub cache_entries: NonZeroUsize,
-    /// Passwords checked at once by slow hashes. Default: the number of CPUs. Each argon2id check
-    /// takes about 19MiB while it runs.
+    /// Passwords checked at once by slow hashes, and as many again for documents. Default: the
+    /// number of CPUs; at most 1,024. Each check takes 19MiB while it runs, up to 128MiB if
+    /// documents bring hashes that want more.
+    #[serde(deserialize_with = "verify_workers")]
     pub verify_workers: NonZeroUsize,
-    /// Log-ins that may wait for such a check; one more is told "server busy". Default 1,000.
+    /// Log-ins that may wait for such a check; one more is told "server busy". Default 1,024, at
+    /// most 1,000,000.
+    #[serde(deserialize_with = "verify_queue")]
     pub verify_queue: NonZeroUsize,
 }
 
@@ -44,9 +49,37 @@ impl Default for RegistryConfig {
             hash_passwords: true,
             cache_entries: non_zero(100_000),
             verify_workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            verify_queue: non_zero(1_000),
+            verify_queue: non_zero(1_024),
         }
     }
+}
+
+fn cache_entries<'de, D: Deserializer<'de>>(d: D) -> Result<NonZeroUsize, D::Error> {
+    within(d, 16, usize::MAX)
+}
+
+fn verify_workers<'de, D: Deserializer<'de>>(d: D) -> Result<NonZeroUsize, D::Error> {
+    within(d, 1, 1_024)
+}
+
+fn verify_queue<'de, D: Deserializer<'de>>(d: D) -> Result<NonZeroUsize, D::Error> {
+    within(d, 1, 1_000_000)
+}
+
+fn within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    least: usize,
+    most: usize,
+) -> Result<NonZeroUsize, D::Error> {
+    let n = NonZeroUsize::deserialize(deserializer)?;
+    if n.get() < least || n.get() > most {
+        let bounds = match most {
+            usize::MAX => format!("less than {least}"),
+            most => format!("not between {least} and {most}"),
+        };
+        return Err(D::Error::custom(format_args!("{n} is {bounds}")));
+    }
+    Ok(n)
 }
 
 impl<'de> Deserialize<'de> for Store {

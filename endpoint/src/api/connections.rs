@@ -1,0 +1,87 @@
+//! Who is connected.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, response::Response};
+use landfall_events::event::Timestamp;
+use serde::Serialize;
+
+use crate::connection::Link;
+
+use super::{
+    Api,
+    error::ApiError,
+    input::{self, Paging, Parameters, Segments},
+};
+
+/// One connection.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection<'a> {
+    device: &'a str,
+    client_id: &'a str,
+    /// RFC 3339, UTC.
+    since: String,
+    /// Address and port that the device connects from.
+    peer: String,
+    transport: &'static str,
+    version: &'static str,
+    instance: &'a str,
+}
+
+/// `GET /api/connections/v1alpha1/apps/{app}`: ordered by device, oldest first. A page never parts
+/// the connections of one device, so it may be a little longer than its limit.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Segments(application): Segments<String>,
+    Parameters(paging): Parameters<Paging>,
+) -> Result<Response, ApiError> {
+    let limit = paging.limit()?;
+    match api.shared.registry.application(&application).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(ApiError::unknown_application(&application)),
+        Err(error) => return Err(ApiError::unavailable("the registry", error)),
+    }
+    let mut links = api.shared.sessions.of_application(&application);
+    links.retain(|link| paging.is_after(&link.identity.device));
+    links.sort_by(|a, b| order(a).cmp(&order(b)));
+    let more = cut_between_devices(&mut links, limit);
+    let connections: Vec<_> = links
+        .iter()
+        .map(|link| describe(link, &api.shared.instance))
+        .collect();
+    let next = links
+        .last()
+        .filter(|_| more)
+        .map(|link| &*link.identity.device);
+    Ok(input::page(next, Json(connections)))
+}
+
+fn order(link: &Link) -> (&str, std::time::SystemTime) {
+    (&link.identity.device, link.identity.since)
+}
+
+/// Shortens the list to `limit` and what belongs to the last device; tells whether any are left.
+fn cut_between_devices(links: &mut Vec<Arc<Link>>, limit: usize) -> bool {
+    let Some(last) = limit.checked_sub(1).and_then(|last| links.get(last)) else {
+        return false;
+    };
+    let device = Arc::clone(&last.identity.device);
+    let end = links.partition_point(|link| *link.identity.device <= *device);
+    let more = end < links.len();
+    links.truncate(end);
+    more
+}
+
+fn describe<'a>(link: &'a Link, instance: &'a str) -> Connection<'a> {
+    let who = &link.identity;
+    Connection {
+        device: &who.device,
+        client_id: &who.client_id,
+        since: String::from_utf8_lossy(&Timestamp::from(who.since).rfc3339()).into_owned(),
+        peer: who.peer.to_string(),
+        transport: who.transport,
+        version: who.version.as_str(),
+        instance,
+    }
+}

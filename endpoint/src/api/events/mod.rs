@@ -1,0 +1,199 @@
+//! Events out of the durable log: a page, or a stream that goes on.
+//!
+//! Both start after an offset and tell the offset to go on with, so a consumer that stores it reads
+//! every event at least once, whatever is restarted.
+
+mod page;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use landfall_events::sink::log::{LogReader, Page, ReadError};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::{
+    Api,
+    error::ApiError,
+    input::{Parameters, Segments},
+};
+
+/// Events of a page, if the request does not say.
+const DEFAULT_LIMIT: usize = 100;
+/// Most events of a page.
+const MOST_EVENTS: usize = 10_000;
+/// Most bytes of a page, beyond its first event: what a request takes in memory.
+const PAGE_BYTES: usize = 4 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /api/events/v1alpha1/apps/{app}`
+pub(super) async fn read(
+    State(api): State<Arc<Api>>,
+    Segments(application): Segments<String>,
+    Parameters(query): Parameters<Query>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 || limit > MOST_EVENTS {
+        return Err(ApiError::bad_request(
+            "bad_query",
+            format_args!("limit is 1 to {MOST_EVENTS}"),
+        ));
+    }
+    let reader = api.shared.sinks.log_reader().ok_or_else(|| {
+        ApiError::not_found(
+            "no_event_log",
+            "this server has no sink of type log to read",
+        )
+    })?;
+    let log = Log {
+        reader: reader.clone(),
+        reads: Arc::clone(&api.reads),
+        application: application.into(),
+    };
+    if accepts_event_stream(&headers) {
+        // An offset in the header comes from a stream that broke off: it is newer than the query's.
+        let after = last_event_id(&headers)?.or(query.after);
+        let first = first_page(&api, &log, after, limit).await?;
+        Ok(stream::respond(log, limit, &first))
+    } else {
+        let first = first_page(&api, &log, query.after, limit).await?;
+        Ok(page::respond(&first))
+    }
+}
+
+/// The log of one application.
+struct Log {
+    reader: LogReader,
+    reads: Arc<Semaphore>,
+    application: Arc<str>,
+}
+
+impl Log {
+    async fn read(&self, after: Option<u64>, limit: usize) -> Result<Page, ApiError> {
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let (reader, application) = (self.reader.clone(), Arc::clone(&self.application));
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            reader.read(&application, after, limit, PAGE_BYTES)
+        });
+        match read.await {
+            Ok(Ok(page)) => Ok(page),
+            Ok(Err(ReadError::Expired { oldest })) => Err(expired(oldest)),
+            Ok(Err(error)) => Err(ApiError::internal("reading the event log", error)),
+            Err(error) => Err(ApiError::internal("reading the event log", error)),
+        }
+    }
+}
+
+/// Reads the first page and refuses what can never become right by waiting.
+async fn first_page(
+    api: &Api,
+    log: &Log,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Page, ApiError> {
+    let page = log.read(after, limit).await?;
+    // A log that never had an event may belong to an application that nobody knows.
+    if page.latest() == 0 && !is_known(api, &log.application).await? {
+        return Err(ApiError::unknown_application(&log.application));
+    }
+    match after {
+        Some(after) if after > page.latest() => Err(ApiError::bad_request(
+            "unknown_offset",
+            format_args!(
+                "offset {after} was never given out: the newest is {}",
+                page.latest()
+            ),
+        )
+        .with("latest", page.latest())),
+        _ => Ok(page),
+    }
+}
+
+async fn is_known(api: &Api, application: &str) -> Result<bool, ApiError> {
+    match api.shared.registry.application(application).await {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) => Err(ApiError::unavailable("the registry", error)),
+    }
+}
+
+fn expired(oldest: u64) -> ApiError {
+    ApiError::new(
+        StatusCode::GONE,
+        "offset_expired",
+        format_args!(
+            "events after this offset were dropped by the log's retention; the oldest retained is \
+             {oldest}: go on with after={}",
+            oldest.saturating_sub(1)
+        ),
+    )
+    .with("oldest", oldest)
+}
+
+/// RFC 9110, 12.5.1, as far as it is needed: the type is named, and not refused by `q=0`.
+fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts
+                .next()
+                .is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/event-stream"));
+            named && !parts.any(|parameter| parameter.eq_ignore_ascii_case("q=0"))
+        })
+}
+
+/// The offset of the last event that a reconnecting reader has seen.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    match headers.get("last-event-id").map(|id| id.to_str()) {
+        None | Some(Ok("")) => Ok(None),
+        Some(id) => match id.ok().and_then(|id| id.trim().parse().ok()) {
+            Some(offset) => Ok(Some(offset)),
+            None => Err(ApiError::bad_request(
+                "bad_header",
+                "Last-Event-ID is an offset: the id of an event of this stream",
+            )),
+        },
+    }
+}
+
+/// Answers with this header set to the offset that the next request names in `after`.
+fn with_next_offset(response: impl IntoResponse, next: u64) -> Response {
+    ([("landfall-next-offset", next.to_string())], response).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepting(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_stream_is_given_to_who_asks_for_one() {
+        assert!(accepts_event_stream(&accepting("text/event-stream")));
+        assert!(accepts_event_stream(&accepting(
+            "application/json, Text/Event-Stream;q=0.9"
+        )));
+        assert!(!accepts_event_stream(&accepting(
+            "text/event-stream;q=0, */*"
+        )));
+        assert!(!accepts_event_stream(&accepting("*/*")));
+        assert!(!accepts_event_stream(&HeaderMap::new()));
+    }
+}

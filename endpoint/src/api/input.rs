@@ -1,0 +1,138 @@
+//! What a request brings: path, query and body, each refused in our own words.
+
+use std::{fmt::Write as _, future::poll_fn, pin::Pin, time::Duration};
+
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::{FromRequestParts, Path, Query},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::error::ApiError;
+
+/// Longest time that a request may take to bring its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The path's percent-decoded segments.
+pub(super) struct Segments<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segments<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Self(segments)),
+            Err(rejection) => Err(ApiError::bad_request("bad_path", rejection.body_text())),
+        }
+    }
+}
+
+/// The query; parameters that are not known are refused.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(ApiError::bad_request("bad_query", rejection.body_text())),
+        }
+    }
+}
+
+/// Reads the whole body, of at most `limit` bytes.
+pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::too_large(limit));
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, collect(body.into_data_stream(), limit)).await {
+        Ok(collected) => collected,
+        Err(_) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "the body did not come in time",
+        )),
+    }
+}
+
+async fn collect(mut data: BodyDataStream, limit: usize) -> Result<Bytes, ApiError> {
+    let mut collected = BytesMut::new();
+    while let Some(chunk) = poll_fn(|cx| Pin::new(&mut data).poll_next(cx)).await {
+        let chunk = chunk.map_err(|_| ApiError::bad_request("bad_body", "the body broke off"))?;
+        if collected.len() + chunk.len() > limit {
+            return Err(ApiError::too_large(limit));
+        }
+        collected.extend_from_slice(&chunk);
+    }
+    Ok(collected.freeze())
+}
+
+/// `limit` and `continue` of a list that is ordered by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paging {
+    limit: Option<usize>,
+    /// The last name of the page before.
+    #[serde(rename = "continue")]
+    after: Option<String>,
+}
+
+/// Items of a page, if the request does not say.
+const DEFAULT_PAGE: usize = 100;
+/// Most items of a page.
+const MOST_ITEMS: usize = 1_000;
+
+impl Paging {
+    pub(super) fn limit(&self) -> Result<usize, ApiError> {
+        match self.limit.unwrap_or(DEFAULT_PAGE) {
+            limit @ 1..=MOST_ITEMS => Ok(limit),
+            _ => Err(ApiError::bad_request(
+                "bad_query",
+                format_args!("limit is 1 to {MOST_ITEMS}"),
+            )),
+        }
+    }
+
+    /// The name that the page starts after.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Whether a name belongs to this page or a later one.
+    pub(super) fn is_after(&self, name: &str) -> bool {
+        self.after.as_deref().is_none_or(|after| name > after)
+    }
+}
+
+/// Answers with a page of a list; `next` is what to give as `continue` for more, percent-encoded as
+/// a query needs it.
+pub(super) fn page(next: Option<&str>, items: impl IntoResponse) -> Response {
+    match next {
+        Some(next) => ([("landfall-continue", encoded(next))], items).into_response(),
+        None => items.into_response(),
+    }
+}
+
+/// All but RFC 3986's unreserved characters percent-encoded: names need not be ASCII, headers are.
+pub(super) fn encoded(name: &str) -> String {
+    name.bytes()
+        .fold(String::with_capacity(name.len()), |mut encoded, byte| {
+            match byte {
+                b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+                byte if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
+                byte => {
+                    // Writing to a string does not fail.
+                    let _ = write!(encoded, "%{byte:02X}");
+                }
+            }
+            encoded
+        })
+}

@@ -1,0 +1,230 @@
+//! What is refused, and where it says so.
+
+use super::*;
+
+#[test]
+fn an_anonymous_device_needs_a_loopback_bind() {
+    refuses(
+        "data_dir = 'd'\n[[listeners]]\nbind = '0.0.0.0:1883'\nanonymous_device = 'a@b'\n",
+        4,
+        &["anonymous_device", "loopback", "0.0.0.0:1883"],
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name_and_line() {
+    refuses("datadir = 'x'\n", 1, &["unknown field `datadir`"]);
+    refuses_more("colour = 1\n", 4, &["unknown field `colour`"]);
+    refuses_more(
+        "[limits]\nconections = 5\n",
+        5,
+        &["unknown field `conections`"],
+    );
+    refuses_more("[api]\nport = 1\n", 5, &["unknown field `port`"]);
+    refuses_more(
+        "[ops]\nbind = '127.0.0.1:1'\nx = 1\n",
+        6,
+        &["unknown field `x`"],
+    );
+    refuses_more("[registry]\nurl = 'x'\n", 5, &["unknown field `url`"]);
+    refuses_more("[log]\nfile = 'x'\n", 5, &["unknown field `file`"]);
+    refuses_more("[telemetry]\n", 4, &["unknown field `telemetry`"]);
+    refuses_more(
+        "[[sinks]]\nname = 'a'\ntype = 'blackhole'\nqueue_bytes = '1MiB'\n",
+        7,
+        &["unknown field `queue_bytes`"],
+    );
+}
+
+#[test]
+fn what_a_later_version_has_is_refused_by_name() {
+    refuses_more(
+        "[listeners.tls]\ncertificate = 'x'\n",
+        4,
+        &["`tls`", "not available"],
+    );
+    refuses_more(
+        "transport = 'websocket'\n",
+        4,
+        &["`websocket`", "not available"],
+    );
+    refuses_more(
+        "[registry]\nstore = 'postgres'\n",
+        5,
+        &["`postgres`", "not available"],
+    );
+    for kind in ["file", "kafka", "nats", "http", "mqtt"] {
+        refuses_more(
+            &format!("[[sinks]]\nname = 'a'\ntype = '{kind}'\nurl = 'x'\n"),
+            6,
+            &[kind, "not available", "`log`, `stdout` and `blackhole`"],
+        );
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_key() {
+    refuses_more("transport = 'amqp'\n", 4, &["unknown transport `amqp`"]);
+    refuses_more("[limits]\nconnections = 0\n", 5, &["`limits.connections`"]);
+    refuses_more(
+        "[limits]\nconnections = 'many'\n",
+        5,
+        &["`limits.connections`"],
+    );
+    refuses_more(
+        "[limits]\nreceive_maximum = 65536\n",
+        5,
+        &["`limits.receive_maximum`"],
+    );
+    refuses_more(
+        "[limits]\nconnect_timeout = 10\n",
+        5,
+        &["10 has no unit", "`limits.connect_timeout`"],
+    );
+    refuses_more(
+        "[limits]\nstall_timeout = '0s'\n",
+        5,
+        &["between 1s and 1h"],
+    );
+    refuses_more(
+        "[limits]\nmaximum_packet_size = '1B'\n",
+        5,
+        &["between 128 and 268435460"],
+    );
+    refuses_more(
+        "[limits]\nmaximum_keep_alive = '1500ms'\n",
+        5,
+        &["whole number of seconds"],
+    );
+    refuses_more(
+        "[limits]\nmaximum_keep_alive = '1d'\n",
+        5,
+        &["between 1s and 65535s"],
+    );
+    refuses_more(
+        "[api]\nbind = 'localhost:8080'\n",
+        5,
+        &["127.0.0.1:1883", "`api.bind`"],
+    );
+    refuses_more(
+        "[registry]\nhash_passwords = 'yes'\n",
+        5,
+        &["`registry.hash_passwords`"],
+    );
+    refuses_more(
+        "[registry]\ncache_entries = 15\n",
+        5,
+        &["15 is less than 16"],
+    );
+    refuses_more(
+        "[registry]\nverify_workers = 2000\n",
+        5,
+        &["between 1 and 1024"],
+    );
+    refuses_more(
+        "[registry]\nstore = 'mysql'\n",
+        5,
+        &["unknown store `mysql`"],
+    );
+    refuses_more("[log]\nlevel = 'landfall=loud'\n", 5, &["no log level"]);
+    refuses_more("[log]\nformat = 'xml'\n", 5, &["`xml`", "`human`"]);
+    refuses(
+        "instance = ''\ndata_dir = 'd'\n[[listeners]]\nbind = '127.0.0.1:1'\n",
+        1,
+        &["1 to 255 bytes"],
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let file = "/etc/landfall/landfall.toml: ";
+    assert!(refusal("data_dir = 'x'\n").starts_with(&format!("{file}there is no [[listeners]]")));
+    let no_data_dir = refusal("[[listeners]]\nbind = '127.0.0.1:1'\n");
+    assert!(no_data_dir.starts_with(&format!("{file}data_dir is missing")));
+    refuses(
+        "data_dir = 'x'\n[[listeners]]\n",
+        2,
+        &["missing field `bind`"],
+    );
+    refuses_more("[ops]\n", 4, &["missing field `bind`"]);
+    refuses_more("[[sinks]]\ntype = 'log'\n", 4, &["no `name`"]);
+    refuses_more("[[sinks]]\nname = 'a'\n", 4, &["no `type`"]);
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_line() {
+    refuses("data_dir = 'x'\n[[listeners]\n", 2, &[]);
+    refuses("data_dir = 'x'\ndata_dir = 'y'\n", 2, &["duplicate key"]);
+}
+
+#[test]
+fn the_api_needs_a_proxy_elsewhere_than_on_loopback() {
+    refuses_more(
+        "[api]\nbind = '0.0.0.0:8080'\n",
+        5,
+        &["api.bind 0.0.0.0:8080", "behind_proxy"],
+    );
+    let config = with("[api]\nbind = '[::]:8080'\nbehind_proxy = true\n");
+    assert!(config.api.behind_proxy);
+    assert!(
+        config
+            .warnings()
+            .iter()
+            .any(|warning| warning.contains("api [::]:8080"))
+    );
+}
+
+#[test]
+fn two_sections_cannot_have_the_same_address() {
+    refuses_more(
+        "[[listeners]]\nbind = '127.0.0.1:1883'\n",
+        5,
+        &["a listener", "1883"],
+    );
+    refuses_more(
+        "[api]\nbind = '127.0.0.1:1883'\n",
+        5,
+        &["[api]", "a listener has it"],
+    );
+    refuses_more(
+        "[ops]\nbind = '127.0.0.1:8080'\n",
+        5,
+        &["[ops]", "[api] has it"],
+    );
+    let free = with("[api]\nbind = '127.0.0.1:0'\n[ops]\nbind = '127.0.0.1:0'\n");
+    assert_eq!(free.api.bind.port(), 0);
+}
+
+#[test]
+fn sinks_that_cannot_be_are_refused() {
+    let sink = |name: &str, kind: &str| format!("[[sinks]]\nname = '{name}'\ntype = '{kind}'\n");
+    let two = format!("{}{}", sink("a", "stdout"), sink("a", "blackhole"));
+    refuses_more(&two, 8, &["two sinks are named `a`"]);
+    let logs = format!("{}{}", sink("a", "log"), sink("b", "log"));
+    refuses_more(&logs, 9, &["second sink of type `log`"]);
+    refuses_more(&sink("Events!", "log"), 5, &["a sink's name", "`Events!`"]);
+    refuses_more(
+        &sink("a", "carrier-pigeon"),
+        6,
+        &["unknown sink type `carrier-pigeon`"],
+    );
+    refuses_more(
+        "[[sinks]]\nname = 'a'\ntype = 'log'\nrequired = 1\n",
+        7,
+        &["`required`"],
+    );
+    refuses_more("[[sinks]]\nname = 7\ntype = 'log'\n", 5, &["`name`"]);
+    refuses_more("[sinks]\nname = 'a'\n", 4, &["[[sinks]]"]);
+    let brief = format!("{}retention_age = '1s'\n", sink("a", "log"));
+    refuses_more(&brief, 7, &["between 1m and"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::load(Path::new("/nonexistent/landfall.toml")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot read config file /nonexistent/landfall.toml: ")
+    );
+}
