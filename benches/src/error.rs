@@ -51,6 +51,8 @@ pub(crate) enum ServerFault {
     Misplaced(&'static str),
     #[error("made no progress for {0:?}")]
     Stalled(Duration),
+    #[error("acknowledged {0} messages that it did not deliver to the subscriber")]
+    Lost(u64),
     #[error("did not start: {0}")]
     DidNotStart(String),
     #[error("answered {status} to {request}: {body}")]

@@ -1,7 +1,8 @@
 //! MQTT clients as a load tool needs them: many connections, one thread, no runtime.
 //!
-//! A thread owns its sockets and an epoll instance (through mio). Against the same loop on a tokio
-//! current-thread runtime this was the cheaper client per message; docs/benchmarks.md has the figures.
+//! A thread owns its sockets and an epoll instance (through mio). At 0.14 µs per message with all
+//! scanning and recording it costs no more than a tokio current-thread loop that does neither, and
+//! it can poll without waiting, which a fixed rate needs; docs/benchmarks.md has the figures.
 
 mod connection;
 mod open;

@@ -11,7 +11,7 @@ use super::machine::Machine;
 use super::server::{Running, Start};
 use super::table::{Comparison, Figure, Sample};
 use crate::client::Target;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ServerFault};
 use crate::measure::publish::Message;
 use crate::measure::{connect, idle, publish, rate};
 use crate::mqtt::{Qos, Version};
@@ -162,80 +162,80 @@ fn samples(start: &Start<'_>, contestant: Contestant, round: u16) -> Result<Vec<
     Ok(samples)
 }
 
+/// The figures of one measurement of one server.
 fn measure(
     spec: &Spec,
     contestant: Contestant,
     server: &Running,
     measurement: Measurement,
 ) -> Result<Vec<(Figure, f64)>> {
+    use Figure as F;
     let target = target(contestant, server);
-    let publish = |qos| {
-        publish::run(&publish_spec(
-            spec,
-            target.clone(),
-            qos,
-            contestant.subscriber(qos),
-        ))
-    };
-    Ok(match measurement {
+    let figures = match measurement {
         Measurement::Qos0 => {
-            let report = publish(Qos::AtMostOnce)?;
+            let report = publish(spec, contestant, target, Qos::AtMostOnce)?;
             vec![
-                (Figure::Qos0Throughput, report.messages_per_second),
-                (
-                    Figure::Qos0Cpu,
-                    report.server_cpu_us_per_message.unwrap_or(f64::NAN),
-                ),
+                (F::Qos0Throughput, Some(report.messages_per_second)),
+                (F::Qos0Cpu, report.server_cpu_us_per_message),
+                (F::Qos0Lost, report.lost_percent()),
             ]
         }
         Measurement::Qos1 => {
-            let report = publish(Qos::AtLeastOnce)?;
+            let report = publish(spec, contestant, target, Qos::AtLeastOnce)?;
             vec![
-                (Figure::Qos1Throughput, report.messages_per_second),
-                (
-                    Figure::Qos1Cpu,
-                    report.server_cpu_us_per_message.unwrap_or(f64::NAN),
-                ),
+                (F::Qos1Throughput, Some(report.messages_per_second)),
+                (F::Qos1Cpu, report.server_cpu_us_per_message),
             ]
         }
         Measurement::Qos2 => {
-            let report = publish(Qos::ExactlyOnce)?;
+            let report = publish(spec, contestant, target, Qos::ExactlyOnce)?;
             vec![
-                (Figure::Qos2Throughput, report.messages_per_second),
-                (
-                    Figure::Qos2Cpu,
-                    report.server_cpu_us_per_message.unwrap_or(f64::NAN),
-                ),
+                (F::Qos2Throughput, Some(report.messages_per_second)),
+                (F::Qos2Cpu, report.server_cpu_us_per_message),
             ]
         }
         Measurement::Rate => {
             let report = rate::run(&rate_spec(spec, target))?;
             vec![
-                (
-                    Figure::RateCpu,
-                    report.server_cpu_us_per_message.unwrap_or(f64::NAN),
-                ),
-                (Figure::RateP50, report.latency.p50_us),
-                (Figure::RateP99, report.latency.p99_us),
-                (Figure::RateP999, report.latency.p999_us),
+                (F::RateCpu, report.server_cpu_us_per_message),
+                (F::RateP50, Some(report.latency.p50_us)),
+                (F::RateP99, Some(report.latency.p99_us)),
+                (F::RateP999, Some(report.latency.p999_us)),
             ]
         }
         Measurement::Connect => {
             let report = connect::run(&connect_spec(spec, target))?;
             vec![
-                (Figure::ConnectThroughput, report.connects_per_second),
-                (
-                    Figure::ConnectCpu,
-                    report.server_cpu_us_per_connect.unwrap_or(f64::NAN),
-                ),
+                (F::ConnectThroughput, Some(report.connects_per_second)),
+                (F::ConnectCpu, report.server_cpu_us_per_connect),
             ]
         }
         Measurement::Idle => {
             let memory = idle::run(&idle_spec(spec, target))?.memory;
-            let bytes = memory.map_or(f64::NAN, |memory| memory.bytes_per_connection);
-            vec![(Figure::IdleMemory, bytes)]
+            vec![(
+                F::IdleMemory,
+                memory.map(|memory| memory.bytes_per_connection),
+            )]
         }
-    })
+    };
+    let measured = |(figure, value): (_, Option<_>)| value.map(|value| (figure, value));
+    Ok(figures.into_iter().filter_map(measured).collect())
+}
+
+/// Publishes; above QoS 0 a subscriber that misses messages is the server's fault.
+fn publish(
+    spec: &Spec,
+    contestant: Contestant,
+    target: Target,
+    qos: Qos,
+) -> Result<publish::Report> {
+    let report = publish::run(&publish_spec(spec, target, qos, contestant.subscriber(qos)))?;
+    match report.delivery {
+        Some(delivery) if delivery.lost > 0 && qos != Qos::AtMostOnce => {
+            Err(ServerFault::Lost(delivery.lost).into())
+        }
+        _ => Ok(report),
+    }
 }
 
 fn target(contestant: Contestant, server: &Running) -> Target {

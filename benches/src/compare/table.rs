@@ -14,6 +14,8 @@ use super::machine::Machine;
 pub(crate) enum Figure {
     Qos0Throughput,
     Qos0Cpu,
+    /// Of a subscribed server only.
+    Qos0Lost,
     Qos1Throughput,
     Qos1Cpu,
     Qos2Throughput,
@@ -28,9 +30,10 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Qos0Throughput,
         Self::Qos0Cpu,
+        Self::Qos0Lost,
         Self::Qos1Throughput,
         Self::Qos1Cpu,
         Self::Qos2Throughput,
@@ -49,6 +52,7 @@ impl Figure {
         match self {
             Self::Qos0Throughput => ("QoS 0, messages/s", 0),
             Self::Qos0Cpu => ("QoS 0, server CPU, µs/message", 3),
+            Self::Qos0Lost => ("QoS 0, not delivered to the subscriber, %", 2),
             Self::Qos1Throughput => ("QoS 1, messages/s", 0),
             Self::Qos1Cpu => ("QoS 1, server CPU, µs/message", 3),
             Self::Qos2Throughput => ("QoS 2, messages/s", 0),

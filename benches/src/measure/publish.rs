@@ -95,6 +95,15 @@ pub(crate) struct Report {
     pub delivery: Option<Delivery>,
 }
 
+impl Report {
+    /// Messages that the subscriber missed, in percent; `None` without a subscriber.
+    pub(crate) fn lost_percent(&self) -> Option<f64> {
+        let delivery = self.delivery?;
+        let published = delivery.delivered + delivery.lost;
+        Some(ratio(delivery.lost as f64 * 100.0, published as f64))
+    }
+}
+
 /// What one thread did in one phase.
 pub(super) struct Phase {
     pub messages: u64,
