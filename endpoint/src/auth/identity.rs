@@ -94,7 +94,7 @@ impl Claim {
 /// # Errors
 ///
 /// [`ClaimError::Encoding`] if the percent-encoding is broken.
-pub fn split_identity(text: &str) -> Result<Option<(String, String)>, ClaimError> {
+fn split_identity(text: &str) -> Result<Option<(String, String)>, ClaimError> {
     let Some((device, application)) = text.split_once('@') else {
         return Ok(None);
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use landfall_protocol::QoS;
 use landfall_registry::{Found, Registry};
+use prometheus::IntCounterVec;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,17 +21,20 @@ pub struct CommandHub {
     sessions: Arc<Sessions>,
     instance: Arc<str>,
     queue: usize,
+    outcomes: IntCounterVec,
 }
 
 impl CommandHub {
     /// A hub over these sessions; at most `queue` commands wait in each.
+    /// `outcomes` counts by outcome.
     pub fn new(
         registry: Registry,
         sessions: Arc<Sessions>,
         instance: Arc<str>,
         queue: usize,
+        outcomes: IntCounterVec,
     ) -> Self {
-        Self { registry, sessions, instance, queue }
+        Self { registry, sessions, instance, queue, outcomes }
     }
 
     /// Sends a command and waits for its outcome.
@@ -39,6 +43,19 @@ impl CommandHub {
     ///
     /// [`CommandError`] says why it reached nobody, or nobody is known to have received it.
     pub async fn send(&self, request: CommandRequest) -> Result<CommandReport, CommandError> {
+        let result = self.send_uncounted(request).await;
+        let outcome = match &result {
+            Ok(report) => report.outcome.as_str(),
+            Err(error) => error.as_str(),
+        };
+        self.outcomes.with_label_values(&[outcome]).inc();
+        result
+    }
+
+    async fn send_uncounted(
+        &self,
+        request: CommandRequest,
+    ) -> Result<CommandReport, CommandError> {
         let name = CommandName::parse(&request.command)
             .map_err(|error| CommandError::BadName(error.to_string()))?;
         let found = self.find(&request.application, &request.device).await?;

@@ -114,6 +114,17 @@ pub enum Outcome {
     HandedOver,
 }
 
+impl Outcome {
+    /// The word of the HTTP API and of the metric.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Sent => "sent",
+            Self::HandedOver => "handed_over",
+        }
+    }
+}
+
 /// A command that reached its device.
 #[derive(Clone, Debug)]
 pub struct CommandReport {
@@ -171,4 +182,22 @@ pub enum CommandError {
     /// The registry cannot be asked.
     #[error("the registry is not available")]
     Unavailable,
+}
+
+impl CommandError {
+    /// The error code of the HTTP API and of the metric.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::BadName(_) => "bad_command_name",
+            Self::UnknownApplication => "unknown_application",
+            Self::UnknownDevice => "unknown_device",
+            Self::NotConnected => "not_connected",
+            Self::NotSubscribed => "not_subscribed",
+            Self::QueueFull => "queue_full",
+            Self::TooLarge => "too_large",
+            Self::Refused(_) => "refused_by_device",
+            Self::NoAcknowledgement => "no_acknowledgement",
+            Self::Unavailable => "unavailable",
+        }
+    }
 }

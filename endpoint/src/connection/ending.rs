@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use landfall_events::event::Timestamp;
 use landfall_events::sink::Sequence;
-use tokio::io::AsyncWriteExt;
+use landfall_protocol::session::Close;
 
+use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use super::owned::OwnedPublish;
 use super::uplink::{Arrival, Uplink, Verdict};
 use super::{Link, Scratch, Stream};
 use crate::telemetry::{ConnectionEnded, WillDropped};
 
-/// A peer that does not take the end of the connection is given this long.
-const FAREWELL: Duration = Duration::from_secs(1);
-
 impl<S: Stream> Live<S> {
     /// Ends the connection. Will and connection event are in the sinks' hands when it returns.
     pub(super) async fn end(mut self) {
         self.link.finish();
-        // The bytes are written; whether the peer takes the end well makes no difference.
-        let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
         let closed = self.session.closed();
+        let lost = closed.is_some_and(|closed| closed.close == Close::Lost);
+        if !lost {
+            finish_writing(&mut self.stream, &[]).await;
+        }
         let sequence = self.session.last_sequence() + 1;
         let will_due = closed.is_some_and(|closed| closed.will_due);
         if let Some(will) = self.will.take().filter(|_| will_due) {
@@ -32,6 +32,9 @@ impl<S: Stream> Live<S> {
         self.leave(sequence + 1);
         let cause = closed.map(|closed| closed.close);
         ConnectionEnded { link: &self.link, cause }.emit(&self.shared.telemetry);
+        if !lost {
+            await_close(&mut self.stream).await;
+        }
     }
 
     /// By the same rules as a publish `[MQTT-3.1.2-8]`.

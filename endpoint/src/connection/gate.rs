@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use landfall_protocol::session::{Accept, Event, Session};
+use landfall_protocol::session::{Accept, Close, Event, Session};
 use landfall_protocol::{ReasonCode, Version};
 use landfall_registry::{CredentialId, Found, LogInError, Presented};
-use tokio::io::{AsyncWriteExt, ReadBuf};
+use tokio::io::ReadBuf;
 
+use super::farewell::{await_close, finish_writing};
 use super::owned::OwnedPublish;
 use super::uplink::Uplink;
 use super::{Door, Identity, Link, Scratch, Stream};
@@ -19,9 +19,6 @@ use crate::auth::{Claim, ClaimError, Proof};
 use crate::dialect;
 use crate::server::Shared;
 use crate::telemetry::{ConnectRefused, Connected, LogInOutcome};
-
-/// A client that refuses to read its refusal is given this long.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A connection that was let in.
 pub(super) struct Admitted {
@@ -66,7 +63,12 @@ pub(super) async fn admit<S: Stream>(
     let mut session = Session::new(shared.clock.now());
     let mut pending = Vec::new();
     let Some(request) = read_connect(stream, &mut session, &mut pending, door, shared).await else {
-        let cause = session.closed().map_or_else(String::new, |closed| closed.close.to_string());
+        let close = session.closed().map(|closed| closed.close);
+        if close == Some(Close::Lost) && pending.is_empty() {
+            // A probe: somebody looked whether the port is open.
+            return None;
+        }
+        let cause = close.map_or_else(String::new, |close| close.to_string());
         let refused = ConnectRefused { peer, claim: None, outcome: LogInOutcome::Protocol, cause };
         refused.emit(&shared.telemetry);
         say_farewell(stream, &mut session).await;
@@ -277,33 +279,6 @@ fn let_in(
 
 /// Writes what the session still has to say, and closes.
 async fn say_farewell<S: Stream>(stream: &mut S, session: &mut Session) {
-    let farewell = async {
-        stream.write_all(session.output()).await?;
-        stream.shutdown().await?;
-        drain(stream).await;
-        Ok::<_, std::io::Error>(())
-    };
-    // The client has been told what can be told; an error here changes nothing.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
-}
-
-/// Reads what still comes until the client closes: closing with unread bytes would reset the
-/// connection, and the client might lose the refusal.
-async fn drain<S: Stream>(stream: &mut S) {
-    poll_fn(|cx| {
-        let mut scratch = Scratch::take(0);
-        let mut read = ReadBuf::new(&mut scratch.read);
-        let polled = Pin::new(&mut *stream).poll_read(cx, &mut read);
-        let count = read.filled().len();
-        scratch.give_back();
-        match polled {
-            Poll::Ready(Ok(())) if count > 0 => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Ready(_) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
+    finish_writing(stream, session.output()).await;
+    await_close(stream).await;
 }

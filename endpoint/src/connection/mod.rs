@@ -12,6 +12,7 @@
 
 mod downlink;
 mod ending;
+mod farewell;
 mod gate;
 mod incoming;
 mod link;

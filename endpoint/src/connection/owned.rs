@@ -8,7 +8,7 @@ use landfall_protocol::packet::{Publish, PublishProperties, UserProperties, Will
 
 /// A publish with memory of its own.
 #[derive(Debug)]
-pub struct OwnedPublish {
+pub(super) struct OwnedPublish {
     topic: Box<str>,
     payload: Box<[u8]>,
     qos: QoS,
@@ -20,13 +20,13 @@ pub struct OwnedPublish {
 
 impl OwnedPublish {
     /// A copy of what becomes part of an event.
-    pub fn of(publish: &Publish<'_>) -> Self {
+    pub(super) fn of(publish: &Publish<'_>) -> Self {
         let properties = &publish.properties;
         Self::new(publish.topic, publish.payload, publish.qos, publish.retain, properties)
     }
 
     /// The publish that a will becomes. Will delay counts as 0.
-    pub fn of_will(will: &Will<'_>) -> Self {
+    pub(super) fn of_will(will: &Will<'_>) -> Self {
         Self::new(will.topic, will.payload, will.qos, will.retain, &will.properties)
     }
 
@@ -49,12 +49,12 @@ impl OwnedPublish {
     }
 
     /// Topic name.
-    pub fn topic(&self) -> &str {
+    pub(super) fn topic(&self) -> &str {
         &self.topic
     }
 
     /// As a publish again.
-    pub fn borrow(&self) -> Publish<'_> {
+    pub(super) fn borrow(&self) -> Publish<'_> {
         Publish {
             dup: false,
             qos: self.qos,

@@ -12,15 +12,15 @@ const READ_BYTES: usize = 64 * 1024;
 const KEPT_OUTPUT: usize = 64 * 1024;
 
 /// One thread's buffers.
-pub struct Scratch {
+pub(super) struct Scratch {
     /// What was just read.
-    pub read: Vec<u8>,
+    pub(super) read: Vec<u8>,
     /// Output of the session while the turn lasts.
-    pub output: Vec<u8>,
+    pub(super) output: Vec<u8>,
     /// Open batches, by the sink's place in the configuration.
-    pub batches: Vec<OpenBatch>,
+    pub(super) batches: Vec<OpenBatch>,
     /// Event ids.
-    pub ids: IdSource,
+    pub(super) ids: IdSource,
 }
 
 thread_local! {
@@ -29,7 +29,7 @@ thread_local! {
 
 impl Scratch {
     /// The thread's buffers; new ones if they are in use.
-    pub fn take(sinks: usize) -> Box<Self> {
+    pub(super) fn take(sinks: usize) -> Box<Self> {
         let mut scratch = SCRATCH.take().unwrap_or_else(|| {
             Box::new(Self {
                 read: vec![0; READ_BYTES],
@@ -43,7 +43,7 @@ impl Scratch {
     }
 
     /// Gives the buffers back to the thread.
-    pub fn give_back(mut self: Box<Self>) {
+    pub(super) fn give_back(mut self: Box<Self>) {
         if self.output.capacity() > KEPT_OUTPUT {
             self.output = Vec::new();
         }

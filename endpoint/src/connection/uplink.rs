@@ -18,7 +18,7 @@ const KEPT_ORIGINS: usize = 64;
 
 /// What becomes of a publish.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// In the open batches.
     Taken,
     /// Dropped for lack of room (QoS 0 only).
@@ -31,7 +31,7 @@ pub enum Verdict {
 
 /// Why a publish is not allowed, for log and counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedBecause {
+pub(super) enum RefusedBecause {
     /// The dialect has no place for the topic.
     Topic,
     /// The device spoken for is unknown, disabled, or does not select this gateway.
@@ -42,7 +42,7 @@ pub enum RefusedBecause {
 
 impl RefusedBecause {
     /// For log and metric label.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Topic => "bad_topic",
             Self::Gateway => "gateway_not_selected",
@@ -52,7 +52,7 @@ impl RefusedBecause {
 }
 
 /// The upward half of a connection: who it is, and where its events go.
-pub struct Uplink {
+pub(super) struct Uplink {
     instance: Arc<str>,
     application: Arc<Application>,
     application_name: Arc<str>,
@@ -69,20 +69,20 @@ pub struct Uplink {
 }
 
 /// What a publish needs besides itself and the connection.
-pub struct Arrival<'a> {
+pub(super) struct Arrival<'a> {
     /// Its number.
-    pub sequence: Sequence,
+    pub(super) sequence: Sequence,
     /// When its bytes were read.
-    pub time: Timestamp,
+    pub(super) time: Timestamp,
     /// For the gateway rule.
-    pub registry: &'a Registry,
+    pub(super) registry: &'a Registry,
     /// Looked up for this publish, when the cache did not have it.
-    pub asked: Option<&'a Option<Found>>,
+    pub(super) asked: Option<&'a Option<Found>>,
 }
 
 impl Uplink {
     /// The upward half for a device that has just logged in.
-    pub fn new(
+    pub(super) fn new(
         instance: &Arc<str>,
         found: Found,
         application_name: Arc<str>,
@@ -104,7 +104,7 @@ impl Uplink {
     }
 
     /// Uses changed documents from the next publish on.
-    pub fn update(&mut self, found: Found) {
+    pub(super) fn update(&mut self, found: Found) {
         self.dialect = effective_dialect(&found.application, &found.device);
         self.application = found.application;
         self.device = found.device;
@@ -113,7 +113,7 @@ impl Uplink {
     }
 
     /// Decides on a publish and, if it is taken, encodes it for each sink.
-    pub fn publish(
+    pub(super) fn publish(
         &mut self,
         publish: &Publish<'_>,
         arrival: &Arrival<'_>,
@@ -221,7 +221,7 @@ impl Uplink {
     }
 
     /// An event of the connection itself, `{"connected": …}`; in the open batches.
-    pub fn connection_event(&mut self, connected: bool, sequence: Sequence, scratch: &mut Scratch) {
+    pub(super) fn connection_event(&mut self, connected: bool, sequence: Sequence, scratch: &mut Scratch) {
         let time = Timestamp::now();
         let origin = Arc::clone(self.own_origin());
         let data: &[u8] = if connected { br#"{"connected":true}"# } else { br#"{"connected":false}"# };
@@ -242,7 +242,7 @@ impl Uplink {
     }
 
     /// Hands the open batches over.
-    pub fn hand_over(&self, scratch: &mut Scratch) {
+    pub(super) fn hand_over(&self, scratch: &mut Scratch) {
         for (slot, target) in self.route.iter().enumerate() {
             if let Some(batch) = scratch.batches.get_mut(target.index)
                 && !batch.is_empty()
@@ -258,12 +258,12 @@ impl Uplink {
     }
 
     /// Whether every required sink has room.
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.route.iter().all(|target| !target.required || target.sink.has_room())
     }
 
     /// Asks to be woken by the first required sink without room.
-    pub fn wait_for_room(&self) {
+    pub(super) fn wait_for_room(&self) {
         let full = |(_, target): &(usize, &crate::sinks::Target)| {
             target.required && !target.sink.has_room()
         };
@@ -273,13 +273,13 @@ impl Uplink {
     }
 
     /// Up to which publish every required sink has accepted.
-    pub fn accepted(&self, link: &Link) -> Sequence {
+    pub(super) fn accepted(&self, link: &Link) -> Sequence {
         let required = self.route.iter().enumerate().filter(|(_, target)| target.required);
         required.map(|(slot, _)| link.accepted_by(slot)).min().unwrap_or(self.handed)
     }
 
     /// Gives back what only a busy connection needs.
-    pub fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self) {
         self.own = None;
         self.others = Vec::new();
     }

@@ -125,8 +125,13 @@ fn open(config: Config) -> Result<Shared, StartError> {
     let instance: Arc<str> = config.instance.as_str().into();
     let sessions = Arc::new(Sessions::default());
     let queue = config.limits.command_queue.get();
-    let hub =
-        CommandHub::new(registry.clone(), Arc::clone(&sessions), Arc::clone(&instance), queue);
+    let hub = CommandHub::new(
+        registry.clone(),
+        Arc::clone(&sessions),
+        Arc::clone(&instance),
+        queue,
+        telemetry.commands.clone(),
+    );
     let connections = config.limits.connections.get();
     let places = Places::new(connections + connections / 10 + SPARE_PLACES);
     Ok(Shared {
