@@ -10,10 +10,12 @@
 
 pub mod api;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
+mod demo;
 pub mod dialect;
 pub mod listener;
 pub mod server;

@@ -1,0 +1,99 @@
+//! The command line: `landfall SUBCOMMAND`.
+//!
+//! `demo` and `serve` run the server, `check-config` reads its configuration; all others are
+//! clients of a running server's API. Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to
+//! standard output, errors and the log to standard error.
+
+mod apply;
+mod client;
+mod command;
+mod documents;
+mod events;
+mod failure;
+mod log;
+mod output;
+mod resources;
+mod serve;
+mod sse;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::demo;
+
+pub(crate) use client::Client;
+pub(crate) use events::events_path;
+pub(crate) use failure::Failure;
+pub(crate) use log::start_logging;
+pub(crate) use output::write;
+pub(crate) use serve::{raise_descriptor_limit, runtime, stop_signal};
+
+/// A device-facing MQTT endpoint: publishes become CloudEvents, commands come back.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run everything on this machine, with ready-made devices, and show what to type
+    Demo(demo::Options),
+    /// Run the server
+    Serve {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration file, with the environment laid over it, and end
+    CheckConfig {
+        /// The configuration file
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Create or change applications and devices as documents say
+    Apply(apply::Options),
+    /// Show applications or devices
+    Get(resources::GetOptions),
+    /// Delete an application or a device
+    Delete(resources::DeleteOptions),
+    /// Print an application's events, one line of JSON each
+    Events(events::Options),
+    /// Send a command to a device and wait for its outcome
+    Command(command::Options),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // Wrong usage ends here, with exit code 2.
+    let cli = Cli::parse();
+    let done = match cli.action {
+        Action::Demo(options) => demo::run(options),
+        Action::Serve { config } => serve::run(&config),
+        Action::CheckConfig { config } => serve::check(&config),
+        Action::Apply(options) => apply::run(options),
+        Action::Get(options) => resources::get(options),
+        Action::Delete(options) => resources::delete(options),
+        Action::Events(options) => events::run(options),
+        Action::Command(options) => command::run(options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,105 @@
+//! `serve` and `check-config`.
+
+use std::path::Path;
+
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{api::Token, config::Config, server::Server};
+
+use super::{Failure, output, start_logging};
+
+/// Descriptors that are no device connections: files, listeners, HTTP.
+const OTHER_DESCRIPTORS: u64 = 1_000;
+
+pub(super) fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(Failure::new)?;
+    start_logging(&config.log)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    raise_descriptor_limit(config.limits.connections.get());
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    Token::load_or_create(&config.api.token_file).map_err(Failure::new)?;
+    let server = Server::start(config).await.map_err(Failure::new)?;
+    let addresses = server.addresses();
+    for address in &addresses.listeners {
+        tracing::info!(%address, "serving MQTT");
+    }
+    tracing::info!(address = %addresses.api, "serving the API");
+    if let Some(address) = addresses.ops {
+        tracing::info!(%address, "serving metrics and health");
+    }
+    server.run(stop).await;
+    Ok(())
+}
+
+pub(super) fn check(path: &Path) -> Result<(), Failure> {
+    let config = Config::load(path).map_err(Failure::new)?;
+    for warning in config.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    output::line(format_args!("{}: valid", path.display()))
+}
+
+/// The server's runtime: one worker per CPU.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("cannot start the runtime: {error}")))
+}
+
+/// Takes all the file descriptors that the system allows, and says if they are too few.
+pub(crate) fn raise_descriptor_limit(connections: usize) {
+    let needed = connections as u64 + OTHER_DESCRIPTORS;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            limit,
+            needed,
+            "too few file descriptors for limits.connections: raise the hard limit (ulimit -Hn, \
+             LimitNOFILE)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of file descriptors"),
+    }
+}
+
+/// Waits for SIGINT or SIGTERM. A second one ends the process at once.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::new(format_args!("cannot take signals: {error}")))
+    };
+    let mut signals = Signals {
+        interrupt: listen(SignalKind::interrupt())?,
+        terminate: listen(SignalKind::terminate())?,
+    };
+    Ok(async move {
+        signals.next().await;
+        tokio::spawn(async move {
+            signals.next().await;
+            tracing::warn!("ended by a second signal, before everything was drained");
+            std::process::exit(1);
+        });
+    })
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
