@@ -160,7 +160,7 @@ impl Comparison {
             ""
         };
         format!(
-            "{smoke}{} cores of {}, Linux {}; {} rounds of {} s; {} connections, window {}, {} bytes of JSON; \
+            "{smoke}{} cores of {}, Linux {}; rounds: {}, of {} s; {} connections, window {}, {} bytes of JSON; \
              fixed rate {}/s in all; {} idle connections.\n",
             machine.cores,
             machine.processor,
@@ -183,6 +183,9 @@ impl Comparison {
         let middle = median(&mut values)?;
         let digits = figure.label().1;
         let (least, greatest) = (values.first()?, values.last()?);
+        if values.len() == 1 {
+            return Some(format!("{middle:.digits$}"));
+        }
         Some(format!(
             "{middle:.digits$} ({least:.digits$} to {greatest:.digits$})"
         ))
