@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::problem::{Problem, Problems};
-use super::similar::closest;
+use super::similar::{closest, closest_section};
 
 /// Longest piece of the writer's text that a problem quotes, in characters.
 const MAX_QUOTE: usize = 64;
@@ -179,7 +179,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn near_misses(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.values
             .keys()
-            .filter_map(|key| Some((key.as_str(), closest(key, &self.known)?)))
+            .filter_map(|key| Some((key.as_str(), closest_section(key, &self.known)?)))
     }
 
     /// Whatever was not read.

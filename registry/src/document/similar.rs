@@ -1,7 +1,7 @@
 //! Near misses of names, so that a refusal can say what was meant.
 
-/// The known name that was most likely meant: the same but for case, or, among names of five
-/// letters and more, at most two edits away.
+/// The known name that was most likely meant: the same but for case, or at most two edits away, or
+/// one where the known name has four letters or fewer.
 pub(crate) fn closest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     if let Some(same) = known
         .iter()
@@ -10,12 +10,29 @@ pub(crate) fn closest(name: &str, known: &[&'static str]) -> Option<&'static str
     {
         return Some(same);
     }
-    let (distance, candidate) = known
+    let near = known
         .iter()
-        .filter(|candidate| candidate.len() >= 5 && name.len().abs_diff(candidate.len()) <= 2)
-        .map(|candidate| (edits(name, candidate), *candidate))
+        .filter(|known| name.len().abs_diff(known.len()) <= 2);
+    let distances = near.map(|known| (edits(name, known), *known));
+    let (_, meant) = distances
+        .filter(|(edits, known)| *edits <= tolerance(known))
         .min()?;
-    (distance <= 2).then_some(candidate)
+    Some(meant)
+}
+
+/// As [`closest`], where other names are allowed too and a short one is no near miss.
+pub(crate) fn closest_section(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    closest(name, known).filter(|meant| meant.len() >= LONG || meant.eq_ignore_ascii_case(name))
+}
+
+const LONG: usize = 5;
+
+fn tolerance(known: &str) -> usize {
+    match known.len() {
+        0..=2 => 0,
+        3..LONG => 1,
+        _ => 2,
+    }
 }
 
 /// Levenshtein distance in characters; both names are short.
@@ -39,7 +56,7 @@ fn edits(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::closest;
+    use super::{closest, closest_section};
 
     const KNOWN: &[&str] = &["authentication", "gatewaySelector", "alias", "core", "mqtt"];
 
@@ -63,7 +80,13 @@ mod tests {
             "ditto",
             "",
         ] {
-            assert_eq!(closest(name, KNOWN), None, "{name}");
+            assert_eq!(closest_section(name, KNOWN), None, "{name}");
         }
+        assert_eq!(
+            closest("more", KNOWN),
+            Some("core"),
+            "where nothing else is allowed"
+        );
+        assert_eq!(closest("sure", KNOWN), None);
     }
 }

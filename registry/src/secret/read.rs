@@ -90,21 +90,19 @@ fn hashed_or_plain(fields: &mut Fields<'_>, at: &At<'_>) -> Option<Password> {
         ("sha512", Password::sha512),
         ("argon2", Password::argon2),
     ];
-    let mut passwords = Vec::new();
-    for (form, new) in forms {
-        if fields.has(form) {
-            passwords.push(fields.optional(form, |value, at| build(value, at, new)));
-        } else {
-            fields.optional(form, |_, _| Some(()));
-        }
-    }
-    match <[_; 1]>::try_from(passwords) {
-        Ok([password]) => password,
-        Err(_) => at.refuse(
+    if forms.iter().filter(|(form, _)| fields.has(form)).count() != 1 {
+        return at.refuse(
             "must be a string, or have exactly one of plain, bcrypt, sha512, argon2, secretRef",
             "{ bcrypt: \"$2a$12$…\" }",
-        ),
+        );
     }
+    let mut password = None;
+    for (form, new) in forms {
+        password = fields
+            .optional(form, |value, at| build(value, at, new))
+            .or(password);
+    }
+    password
 }
 
 fn build(value: Value, at: &At<'_>, new: NewPassword) -> Option<Password> {

@@ -1,0 +1,402 @@
+//! A change is in every answer as soon as it is reported, and everyone is told.
+
+use landfall_registry::document::{DialectSpec, Preconditions};
+use landfall_registry::{Cause, Change, effective_dialect};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use crate::common::{cause, fixture};
+
+fn change(application: &str, device: Option<&str>) -> Change {
+    Change {
+        application: application.into(),
+        device: device.map(Into::into),
+    }
+}
+
+#[tokio::test]
+async fn a_password_counts_from_the_moment_its_write_returns() {
+    let fixture = fixture().await;
+    for password in ["a", "b", "c"] {
+        let spec = format!("{{ authentication: {{ credentials: [{{ pass: {password} }}] }} }}");
+        fixture.device("sensor01", &spec).await;
+        fixture.log_in("sensor01", password).await.unwrap();
+        fixture
+            .log_in("sensor01", password)
+            .await
+            .expect("remembered");
+        for other in ["a", "b", "c"]
+            .into_iter()
+            .filter(|other| *other != password)
+        {
+            assert_eq!(
+                cause(fixture.log_in("sensor01", other).await),
+                Cause::WrongPassword
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_created_device_is_found_although_it_was_known_not_to_exist() {
+    let fixture = fixture().await;
+    assert!(
+        fixture
+            .registry
+            .device("app", "sensor01")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(matches!(
+        fixture.registry.device_if_cached("app", "sensor01"),
+        Some(None)
+    ));
+    fixture.device("sensor01", "{}").await;
+    let found = fixture
+        .registry
+        .device("app", "sensor01")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.device.name(), "sensor01");
+    assert_eq!(found.application.uid().len(), 36);
+}
+
+#[tokio::test]
+async fn a_cached_answer_needs_no_look_up() {
+    let fixture = fixture().await;
+    fixture.device("sensor01", "{}").await;
+    assert!(
+        fixture
+            .registry
+            .device_if_cached("app", "sensor01")
+            .is_none()
+    );
+    let found = fixture
+        .registry
+        .device("app", "sensor01")
+        .await
+        .unwrap()
+        .unwrap();
+    let cached = fixture
+        .registry
+        .device_if_cached("app", "sensor01")
+        .unwrap()
+        .unwrap();
+    assert!(std::sync::Arc::ptr_eq(&found.device, &cached.device));
+    assert!(
+        fixture
+            .registry
+            .device_if_cached("elsewhere", "x")
+            .is_none()
+    );
+    assert!(
+        fixture
+            .registry
+            .device("elsewhere", "x")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(matches!(
+        fixture.registry.device_if_cached("elsewhere", "x"),
+        Some(None)
+    ));
+}
+
+#[tokio::test]
+async fn a_deleted_device_is_gone_at_once() {
+    let fixture = fixture().await;
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: p }] } }",
+        )
+        .await;
+    fixture.log_in("sensor01", "p").await.unwrap();
+    fixture
+        .registry
+        .delete_device("app", "sensor01", Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        cause(fixture.log_in("sensor01", "p").await),
+        Cause::UnknownDevice
+    );
+    assert!(
+        fixture
+            .registry
+            .device("app", "sensor01")
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_device_does_not_come_back_with_a_new_application_of_the_old_name() {
+    let fixture = fixture().await;
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: p }] } }",
+        )
+        .await;
+    fixture.log_in("sensor01", "p").await.unwrap();
+    fixture
+        .registry
+        .delete_application("app", Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        cause(fixture.log_in("sensor01", "p").await),
+        Cause::UnknownApplication
+    );
+    fixture.apply("metadata: { name: app }").await.unwrap();
+    assert_eq!(
+        cause(fixture.log_in("sensor01", "p").await),
+        Cause::UnknownDevice
+    );
+    fixture.device("sensor01", "{}").await;
+    assert_eq!(
+        cause(fixture.log_in("sensor01", "p").await),
+        Cause::NoSuchCredential
+    );
+}
+
+#[tokio::test]
+async fn every_change_is_told_after_it_can_be_seen() {
+    let fixture = fixture().await;
+    let mut changes = fixture.registry.changes();
+    fixture.device("sensor01", "{}").await;
+    assert_eq!(changes.try_recv(), Ok(change("app", Some("sensor01"))));
+    fixture
+        .device("sensor01", "{ core: { disabled: true } }")
+        .await;
+    assert_eq!(changes.try_recv(), Ok(change("app", Some("sensor01"))));
+    fixture
+        .device("sensor01", "{ core: { disabled: true } }")
+        .await;
+    assert_eq!(changes.try_recv(), Err(TryRecvError::Empty), "unchanged");
+
+    let registry = fixture.registry.clone();
+    registry
+        .delete_device("app", "sensor01", Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(changes.try_recv(), Ok(change("app", Some("sensor01"))));
+    registry
+        .delete_application("app", Preconditions::default())
+        .await
+        .unwrap();
+    assert_eq!(changes.try_recv(), Ok(change("app", None)));
+    fixture.apply("metadata: { name: app }").await.unwrap();
+    assert_eq!(changes.try_recv(), Ok(change("app", None)));
+}
+
+#[tokio::test]
+async fn a_receiver_that_lags_is_told_so() {
+    let fixture = fixture().await;
+    let mut changes = fixture.registry.changes();
+    for n in 0..1100 {
+        let yaml = format!("{{ metadata: {{ name: app, labels: {{ n: '{n}' }} }} }}");
+        fixture.apply(&yaml).await.unwrap();
+    }
+    assert!(matches!(changes.recv().await, Err(RecvError::Lagged(_))));
+}
+
+#[tokio::test]
+async fn a_revoked_credential_no_longer_stands() {
+    let fixture = fixture().await;
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: a }, { user: { username: u, password: b } }] } }",
+        )
+        .await;
+    let by_password = fixture.log_in("sensor01", "a").await.unwrap().credential;
+    let by_user = fixture
+        .log_in_as("sensor01", "u", "b")
+        .await
+        .unwrap()
+        .credential;
+    let stands = async || {
+        let found = fixture
+            .registry
+            .device("app", "sensor01")
+            .await
+            .unwrap()
+            .unwrap();
+        (
+            found.device.credential_stands(&by_password),
+            found.device.credential_stands(&by_user),
+        )
+    };
+    assert_eq!(stands().await, (true, true));
+
+    // Written again, and with a further one: still the same credentials.
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: a }, { user: { username: u, password: b } },
+               { pass: c }] } }",
+        )
+        .await;
+    assert_eq!(stands().await, (true, true));
+
+    // Another user name is another credential, although the password is the same.
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: a }, { user: { username: w, password: b } }] } }",
+        )
+        .await;
+    assert_eq!(stands().await, (true, false));
+    fixture
+        .device(
+            "sensor01",
+            "{ authentication: { credentials: [{ pass: c }] } }",
+        )
+        .await;
+    assert_eq!(stands().await, (false, false));
+}
+
+#[tokio::test]
+async fn a_gateway_is_selected_by_name_or_by_all_labels_within_the_application() {
+    let fixture = fixture().await;
+    fixture
+        .apply(
+            "{ metadata: { name: app2 } }
+---
+metadata: { name: gateway01, application: app }
+---
+metadata: { name: gateway02, application: app, labels: { role: gateway, site: north } }
+---
+metadata: { name: gateway03, application: app, labels: { role: gateway } }
+---
+metadata: { name: gateway01, application: app2, labels: { role: gateway, site: north } }
+---
+metadata: { name: sensor01, application: app }
+spec: { gatewaySelector: { matchNames: [gateway01], matchLabels: { role: gateway, site: north } } }
+---
+metadata: { name: sensor02, application: app }
+spec: { gatewaySelector: { matchLabels: {} } }
+",
+        )
+        .await
+        .unwrap();
+    let device = async |application: &str, name: &str| {
+        fixture
+            .registry
+            .device(application, name)
+            .await
+            .unwrap()
+            .unwrap()
+            .device
+    };
+    let sensor = device("app", "sensor01").await;
+    assert!(sensor.selects_gateway(&*device("app", "gateway01").await));
+    assert!(sensor.selects_gateway(&*device("app", "gateway02").await));
+    assert!(
+        !sensor.selects_gateway(&*device("app", "gateway03").await),
+        "one of two labels"
+    );
+    assert!(
+        !sensor.selects_gateway(&*device("app2", "gateway01").await),
+        "another application"
+    );
+    assert!(!sensor.selects_gateway(&sensor));
+    let unselective = device("app", "sensor02").await;
+    assert!(!unselective.selects_gateway(&*device("app", "gateway02").await));
+
+    fixture
+        .device(
+            "sensor01",
+            "{ gatewaySelector: { matchNames: [gateway03] } }",
+        )
+        .await;
+    let sensor = device("app", "sensor01").await;
+    assert!(!sensor.selects_gateway(&*device("app", "gateway01").await));
+    assert!(sensor.selects_gateway(&*device("app", "gateway03").await));
+}
+
+#[tokio::test]
+async fn the_devices_dialect_wins_over_the_applications() {
+    let fixture = fixture().await;
+    let dialect = async || {
+        let found = fixture
+            .registry
+            .device("app", "sensor01")
+            .await
+            .unwrap()
+            .unwrap();
+        effective_dialect(&found.application, &found.device)
+    };
+    fixture.device("sensor01", "{}").await;
+    assert_eq!(dialect().await, DialectSpec::DrogueV1);
+    fixture
+        .apply("{ metadata: { name: app }, spec: { mqtt: { dialect: { type: plainTopic } } } }")
+        .await
+        .unwrap();
+    assert_eq!(
+        dialect().await,
+        DialectSpec::PlainTopic {
+            device_prefix: false
+        }
+    );
+    fixture
+        .device("sensor01", "{ mqtt: { dialect: { type: drogue/v1 } } }")
+        .await;
+    assert_eq!(dialect().await, DialectSpec::DrogueV1);
+    fixture.device("sensor01", "{ mqtt: {} }").await;
+    assert_eq!(
+        dialect().await,
+        DialectSpec::PlainTopic {
+            device_prefix: false
+        }
+    );
+}
+
+#[tokio::test]
+async fn models_hold_what_later_log_ins_need() {
+    let fixture = fixture().await;
+    fixture
+        .device(
+            "sensor01",
+            "{ alias: ['CN=s'], authentication: { credentials: [
+               { user: { username: v, password: p, unique: true } },
+               { user: { username: w, password: p } },
+               { psk: { key: QUJD, validity: { notBefore: 2022-10-05T07:05:26Z, notAfter: 2023-10-05T07:05:26Z } } }] } }",
+        )
+        .await;
+    fixture
+        .apply(
+            "{ metadata: { name: app }, spec: { publish: { sinks: [events] },
+               trustAnchors: { anchors: [{ certificate: MAMCAQE=, deviceName: '${CN}' }] } } }",
+        )
+        .await
+        .unwrap();
+    let found = fixture
+        .registry
+        .device("app", "sensor01")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.device.aliases(), ["CN=s"]);
+    assert_eq!(found.device.unique_user_names().collect::<Vec<_>>(), ["v"]);
+    let [key] = found.device.pre_shared_keys() else {
+        panic!("not one key")
+    };
+    assert_eq!(key.key.expose(), b"ABC");
+    assert_eq!(
+        key.validity.unwrap().not_before.unix_timestamp(),
+        1_664_953_526
+    );
+    assert!(found.device.credential_stands(key.credential()));
+    assert!(!format!("{found:?}").contains("65, 66, 67"), "{found:?}");
+    assert_eq!(found.application.sinks(), Some(&["events".to_owned()][..]));
+    assert_eq!(
+        found.application.trust_anchors()[0].certificate,
+        [0x30, 3, 2, 1, 1]
+    );
+}

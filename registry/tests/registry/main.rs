@@ -1,0 +1,20 @@
+//! The registry through its public interface.
+
+// Helpers of tests are not `#[test]` functions, which the lints' own exception is limited to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod changes;
+mod common;
+mod concurrency;
+mod documents;
+mod log_in;
+mod refusals;
+mod rules;
+mod secrets;
+mod store;
+mod writes;
