@@ -12,6 +12,7 @@ use super::{
     Api,
     error::ApiError,
     input::{self, Paging, Parameters, Segments},
+    registry::must_exist,
 };
 
 /// One connection.
@@ -37,11 +38,7 @@ pub(super) async fn list(
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Response, ApiError> {
     let limit = paging.limit()?;
-    match api.shared.registry.application(&application).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return Err(ApiError::unknown_application(&application)),
-        Err(error) => return Err(ApiError::unavailable("the registry", error)),
-    }
+    must_exist(&api, &application).await?;
     let mut links = api.shared.sessions.of_application(&application);
     links.retain(|link| paging.is_after(&link.identity.device));
     links.sort_by(|a, b| order(a).cmp(&order(b)));

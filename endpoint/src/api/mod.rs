@@ -12,6 +12,7 @@ mod guard;
 mod input;
 mod ops;
 mod registry;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -25,6 +26,7 @@ use crate::server::Shared;
 
 use guard::Guard;
 
+pub use serve::serve;
 pub use token::{Token, TokenError};
 
 /// Reads of the event log at once; more wait without a thread.

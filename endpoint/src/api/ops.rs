@@ -35,12 +35,31 @@ pub(super) async fn live() -> Response {
 
 /// Devices can be served: 200, or 503 with the reasons why not.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.readiness() {
+    answer(shared.readiness())
+}
+
+fn answer(readiness: Result<(), Vec<String>>) -> Response {
+    match readiness {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
-        Err(reasons) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({ "status": "not ready", "reasons": reasons })),
-        )
-            .into_response(),
+        Err(reasons) => {
+            let body = json!({ "status": "not ready", "reasons": reasons });
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stands_against_readiness_is_told() {
+        let response = answer(Err(vec!["sink events: disk full".to_owned()]));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["reasons"], json!(["sink events: disk full"]));
     }
 }

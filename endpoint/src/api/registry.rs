@@ -174,6 +174,7 @@ async fn create_device(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    must_exist(&api, &application).await?;
     let text = text(&headers, body).await?;
     let address = Address {
         application: Some(&application),
@@ -199,6 +200,7 @@ async fn put_device(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    must_exist(&api, &application).await?;
     let text = text(&headers, body).await?;
     let address = Address {
         application: Some(&application),
@@ -284,19 +286,27 @@ fn invalid(invalid: landfall_registry::document::Invalid) -> ApiError {
     ApiError::bad_request("invalid_document", invalid)
 }
 
-fn unavailable(error: Unavailable) -> ApiError {
+pub(super) fn unavailable(error: Unavailable) -> ApiError {
     ApiError::unavailable("the registry", error)
+}
+
+/// An application that the path names.
+pub(super) async fn must_exist(api: &Api, application: &str) -> Result<(), ApiError> {
+    let found = api.shared.registry.application(application).await;
+    match found.map_err(unavailable)? {
+        Some(_) => Ok(()),
+        None => Err(ApiError::unknown_application(application)),
+    }
 }
 
 /// Tells which of the two does not exist.
 async fn unknown_device(api: &Api, application: &str, device: &str) -> ApiError {
-    match api.shared.registry.application(application).await {
-        Ok(None) => ApiError::unknown_application(application),
-        Ok(Some(_)) => ApiError::not_found(
+    match must_exist(api, application).await {
+        Ok(()) => ApiError::not_found(
             "unknown_device",
             format_args!("there is no device `{device}` in application `{application}`"),
         ),
-        Err(error) => unavailable(error),
+        Err(error) => error,
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     Api,
     error::ApiError,
     input::{Parameters, Segments},
+    registry::must_exist,
 };
 
 /// Events of a page, if the request does not say.
@@ -106,8 +107,8 @@ async fn first_page(
 ) -> Result<Page, ApiError> {
     let page = log.read(after, limit).await?;
     // A log that never had an event may belong to an application that nobody knows.
-    if page.latest() == 0 && !is_known(api, &log.application).await? {
-        return Err(ApiError::unknown_application(&log.application));
+    if page.latest() == 0 {
+        must_exist(api, &log.application).await?;
     }
     match after {
         Some(after) if after > page.latest() => Err(ApiError::bad_request(
@@ -119,13 +120,6 @@ async fn first_page(
         )
         .with("latest", page.latest())),
         _ => Ok(page),
-    }
-}
-
-async fn is_known(api: &Api, application: &str) -> Result<bool, ApiError> {
-    match api.shared.registry.application(application).await {
-        Ok(found) => Ok(found.is_some()),
-        Err(error) => Err(ApiError::unavailable("the registry", error)),
     }
 }
 
