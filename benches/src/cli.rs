@@ -23,7 +23,7 @@ Examples:
   # 50 devices, 5,000 messages a second in all, latency from when each was due
   landfall-load rate --rate 5000 --pid $(pidof mosquitto) --json
   # Landfall as its devices d0 to d49
-  landfall-load publish --username d{n}@bench --password secret --pid $(pidof landfall)
+  landfall-load publish --username d{i}@bench --password secret --pid $(pidof landfall)
   # Memory of 5,000 connections that wait for commands
   landfall-load idle -n 5000 --pid $(pidof mosquitto)
   # Medians and ratios of Landfall, mosquitto and the floor server
@@ -45,4 +45,48 @@ pub(crate) enum Command {
     Compare(compare::Spec),
     /// Run the floor server: the least that can answer this tool
     RunFloor(floor::Spec),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_shows_the_placeholder_of_the_connections_number() {
+        // clap takes `{n}` for a line break.
+        let mut command = Cli::command();
+        let publish = command.find_subcommand_mut("publish").unwrap();
+        let help = publish.render_long_help().to_string();
+        assert!(
+            help.contains("Topic; {i} is the connection's number"),
+            "{help}"
+        );
+        assert!(
+            command
+                .render_long_help()
+                .to_string()
+                .contains("d{i}@bench")
+        );
+    }
+
+    #[test]
+    fn a_password_is_read_and_never_shown() {
+        let password = "hunter2-hunter2";
+        let cli = Cli::try_parse_from([
+            "landfall-load",
+            "publish",
+            "--password",
+            password,
+            "--qos",
+            "3",
+        ]);
+        assert!(!cli.err().unwrap().to_string().contains(password));
+    }
 }

@@ -18,10 +18,10 @@ pub(crate) struct Target {
     /// Protocol version to speak
     #[arg(long, value_name = "VERSION", default_value = "3.1.1")]
     pub mqtt: Version,
-    /// Client id; {n} is the connection's number, from 0
-    #[arg(long, value_name = "TEXT", default_value = "load-{n}", value_parser = short)]
+    /// Client id; {i} is the connection's number, from 0
+    #[arg(long, value_name = "TEXT", default_value = "load-{i}", value_parser = short)]
     pub client_id: String,
-    /// User name; {n} is the connection's number, from 0
+    /// User name; {i} is the connection's number, from 0
     #[arg(long, value_name = "TEXT", value_parser = short)]
     pub username: Option<String>,
     /// Password, the same for all connections
@@ -47,9 +47,9 @@ impl Target {
     }
 }
 
-/// Replaces `{n}` by the connection's number.
+/// Replaces `{i}` by the connection's number.
 pub(crate) fn numbered(text: &str, n: usize) -> String {
-    text.replace("{n}", &n.to_string())
+    text.replace("{i}", &n.to_string())
 }
 
 /// A text that leaves room for a number in the 65,535 bytes of an MQTT string.
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn each_connection_has_its_own_identity() {
-        assert_eq!(numbered("d{n}@bench", 17), "d17@bench");
+        assert_eq!(numbered("d{i}@bench", 17), "d17@bench");
         assert_eq!(numbered("plain", 17), "plain");
     }
 

@@ -246,7 +246,7 @@ fn target(contestant: Contestant, server: &Running) -> Target {
     Target {
         address: server.address,
         mqtt: Version::V311,
-        client_id: "load-{n}".to_owned(),
+        client_id: "load-{i}".to_owned(),
         username: device.then(|| landfall::USERNAME.to_owned()),
         password: device.then(|| landfall::PASSWORD.to_owned()),
         pid: Some(server.pid()),

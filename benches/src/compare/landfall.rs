@@ -14,7 +14,7 @@ use super::server::{Running, folder, free_address};
 use crate::error::{Error, Result};
 
 /// User name of connection n.
-pub(super) const USERNAME: &str = "d{n}@bench";
+pub(super) const USERNAME: &str = "d{i}@bench";
 /// Of a throw-away registry on loopback; stored as it is, so that a log-in costs no slow hash.
 pub(super) const PASSWORD: &str = "bench-secret";
 

@@ -21,7 +21,7 @@ pub(crate) struct Spec {
     /// Connections
     #[arg(long, short = 'n', default_value_t = 5000, value_parser = clap::value_parser!(u32).range(2..))]
     pub connections: u32,
-    /// Filter that each connection subscribes to; {n} is its number
+    /// Filter that each connection subscribes to; {i} is its number
     #[arg(long, default_value = "command/inbox//#", value_parser = short)]
     pub topic: String,
     /// Quality of service of the subscription

@@ -54,7 +54,7 @@ pub(crate) struct Spec {
 /// The published message.
 #[derive(Args, Clone)]
 pub(crate) struct Message {
-    /// Topic; {n} is the connection's number, from 0
+    /// Topic; {i} is the connection's number, from 0
     #[arg(long, default_value = "telemetry", value_parser = short)]
     pub topic: String,
     /// Bytes of payload
