@@ -67,6 +67,7 @@ pub(super) fn decode(kind: AckKind, body: &[u8], version: Version) -> Result<Ack
     };
     // MQTT 5, 3.4.2.1: reason code and properties may be left out from the end.
     if version == Version::V5 && reader.any_left() {
+        // [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1], [MQTT-3.7.2-1]
         ack.reason = reasons::parse(reader.u8()?, |code| reasons::of_ack(kind, code))?;
         if reader.any_left() {
             ack.properties = decode_reason_properties(&mut reader)?;

@@ -21,10 +21,11 @@ pub(super) fn decode(body: &[u8], version: Version) -> Result<ConnAck<'_>, PeerE
         // 3.1, 3.2: the whole byte is reserved and not used.
         (Version::V31, _) | (_, 0) => false,
         (_, 1) => true,
-        // MQTT 5, 3.2.2.1
+        // [MQTT-3.2.2-1]
         _ => return Err(Malformed::Reserved.into()),
     };
     let reason = match version {
+        // [MQTT-3.2.2-8]
         Version::V5 => reasons::parse(code, reasons::of_connack)?,
         Version::V31 | Version::V311 => reason_of_return_code(code)?,
     };

@@ -24,15 +24,19 @@ pub(super) fn decode(body: &[u8]) -> Result<Connect<'_>, PeerError> {
         Version::V31 | Version::V311 => ConnectProperties::default(),
     };
     // [MQTT-3.1.3-1]: the fields of the payload, in this order.
+    // [MQTT-3.1.3-3], [MQTT-3.1.3-4]
     let client_id = reader.string()?;
+    // [MQTT-3.1.2-9]
     let will = match flags.will {
         Some((qos, retain)) => Some(decode_will(&mut reader, version, qos, retain)?),
         None => None,
     };
+    // [MQTT-3.1.2-16], [MQTT-3.1.2-17], [MQTT-3.1.3-12]
     let user_name = match flags.user_name && !left_out(&reader, version) {
         true => Some(reader.string()?),
         false => None,
     };
+    // [MQTT-3.1.2-18], [MQTT-3.1.2-19]
     let password = match flags.password && !left_out(&reader, version) {
         true => Some(reader.binary()?),
         false => None,
@@ -175,6 +179,7 @@ fn decode_will<'a>(
         properties.user_properties = block.user_properties();
     }
     Ok(Will {
+        // [MQTT-3.1.3-11]
         topic: topic::refuse_empty(reader.topic_name()?)?,
         // 3.1 calls it a string of ASCII, but its clients send any bytes, as later versions allow.
         payload: reader.binary()?,

@@ -22,6 +22,7 @@ pub(super) fn decode(
     let mut disconnect = Disconnect::default();
     // 3.14.2.1: reason code and properties may be left out from the end.
     if version == Version::V5 && reader.any_left() {
+        // [MQTT-3.14.2-1]
         disconnect.reason =
             reasons::parse(reader.u8()?, |code| reasons::of_disconnect(sender, code))?;
         if reader.any_left() {

@@ -38,6 +38,7 @@ pub fn split(input: &[u8], maximum_packet_size: u32) -> Result<Option<RawPacket<
     };
     let header = input.len() - after_header.len();
     let size = header + remaining_length as usize;
+    // [MQTT-3.2.2-15]
     if size > maximum_packet_size as usize {
         return Err(PeerError::TooLarge {
             // At most 5 + 268,435,455.
@@ -56,11 +57,12 @@ fn check_first_byte(first: u8) -> Result<(), Malformed> {
     let flags = first & 0x0F;
     match packet_type {
         PacketType::Publish => publish_qos(first).map(drop),
+        // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1].
         // DUP (0x08) is legal here in 3.1, and the version is not known yet.
         PacketType::PubRel | PacketType::Subscribe | PacketType::Unsubscribe => {
             expect(flags & 0b0111 == 0b0010)
         }
-        // [MQTT-2.1.3-1]
+        // [MQTT-2.1.3-1], [MQTT-3.14.1-1], [MQTT-3.15.1-1]
         _ => expect(flags == 0),
     }
 }

@@ -208,13 +208,9 @@ pub fn encode(
     let before = out.len();
     out.reserve(remaining_length as usize + 5);
     out.u8(first_byte(packet));
-    let written = out
-        .variable_byte_integer(remaining_length)
-        .and_then(|()| write_body(packet, version, out));
-    if let Err(error) = written {
-        out.truncate(before);
-        return Err(error);
-    }
+    // Whatever cannot be written was found while it was measured, before anything was appended.
+    out.variable_byte_integer(remaining_length)?;
+    write_body(packet, version, out)?;
     Ok(out.len() - before)
 }
 

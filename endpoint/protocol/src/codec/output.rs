@@ -9,6 +9,13 @@ use super::{EncodeError, reader::MAXIMUM_VARIABLE_BYTE_INTEGER};
 pub(super) trait Output {
     fn bytes(&mut self, bytes: &[u8]);
 
+    /// Writes what was measured before, and so need not be counted again.
+    fn measured(
+        &mut self,
+        length: u32,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError>;
+
     fn u8(&mut self, value: u8) {
         self.bytes(&[value]);
     }
@@ -63,6 +70,14 @@ impl Output for Vec<u8> {
     fn bytes(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
+
+    fn measured(
+        &mut self,
+        _length: u32,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        write(self)
+    }
 }
 
 /// Counts the bytes that would be written.
@@ -73,6 +88,15 @@ impl Output for Count {
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.0 = self.0.saturating_add(bytes.len());
+    }
+
+    fn measured(
+        &mut self,
+        length: u32,
+        _write: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        self.0 = self.0.saturating_add(length as usize);
+        Ok(())
     }
 }
 

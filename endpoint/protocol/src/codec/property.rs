@@ -159,6 +159,7 @@ impl<'a> PropertyBlock<'a> {
 
     /// Checks one user property; [`user_properties`](Self::user_properties) finds it again.
     pub(super) fn user_property(&mut self) -> Result<(), PeerError> {
+        // [MQTT-1.5.7-1]
         self.unread.string()?;
         self.unread.string()?;
         self.user_properties += 1;
@@ -233,8 +234,9 @@ pub(super) trait WriteProperties {
 
     /// Writes the block with its length in front.
     fn write_block<O: Output>(&self, out: &mut O) -> Result<(), EncodeError> {
-        out.variable_byte_integer(self.length()?)?;
-        self.write(out)
+        let length = self.length()?;
+        out.variable_byte_integer(length)?;
+        out.measured(length, |out| self.write(out))
     }
 }
 

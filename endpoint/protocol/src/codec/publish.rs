@@ -21,7 +21,9 @@ pub(super) fn decode<'a>(
 ) -> Result<Publish<'a>, PeerError> {
     let qos = frame::publish_qos(raw.first)?;
     let mut reader = Reader::new(raw.body);
+    // [MQTT-3.3.2-1], [MQTT-3.3.2-2]
     let topic = reader.topic_name()?;
+    // [MQTT-2.2.1-2]
     let packet_id = match qos {
         QoS::AtMostOnce => None,
         QoS::AtLeastOnce | QoS::ExactlyOnce => Some(reader.packet_id()?),

@@ -70,14 +70,16 @@ pub(super) fn decode_suback(body: &[u8], version: Version) -> Result<SubAck<'_>,
     decode_answer(body, version, |code| match version {
         // 3.1 has no code for failure.
         Version::V31 => matches!(code, 0..=2),
-        // [MQTT-3.9.3-2] of 3.1.1
+        // 3.1.1: [MQTT-3.9.3-2]
         Version::V311 => matches!(code, 0..=2 | 0x80),
+        // [MQTT-3.9.3-2]
         Version::V5 => reasons::of_suback(code),
     })
 }
 
 pub(super) fn decode_unsuback(body: &[u8], version: Version) -> Result<SubAck<'_>, PeerError> {
     match version {
+        // [MQTT-3.11.3-2]
         Version::V5 => decode_answer(body, version, reasons::of_unsuback),
         Version::V31 | Version::V311 => {
             let mut reader = Reader::new(body);

@@ -13,6 +13,7 @@ mod case;
 mod conformance;
 mod describe;
 mod differential;
+mod documentation;
 mod encoding;
 mod notation;
 mod roundtrip;

@@ -116,7 +116,7 @@ pub(crate) fn mutated_first() -> impl Strategy<Value = Option<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_500))]
 
     #[test]
     fn what_is_encoded_decodes_to_the_same(Sent { version, sender, packet } in sent()) {

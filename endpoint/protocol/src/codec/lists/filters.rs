@@ -36,6 +36,7 @@ impl<'a> Filters<'a> {
         let mut reader = Reader::new(payload);
         let mut count = 0;
         while reader.any_left() {
+            // [MQTT-3.8.3-1], [MQTT-3.10.3-1]
             let filter = reader.string()?;
             topic::check_filter(filter, version)?;
             if layout == Layout::Options {
@@ -115,7 +116,7 @@ fn with_options(
         2 => QoS::ExactlyOnce,
         // MQTT 5, 3.8.3.1
         _ if version == Version::V5 => return Err(ProtocolError::QoS.into()),
-        // [MQTT-3-8.3-4]
+        // 3.1.1: [MQTT-3-8.3-4]
         _ => return Err(Malformed::QoS.into()),
     };
     let retain_handling = options >> 4;

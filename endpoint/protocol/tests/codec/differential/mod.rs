@@ -41,7 +41,7 @@ trait Oracle {
 /// How many packets, half of them changed, are tried in each version. `PROPTEST_CASES` asks for
 /// more.
 fn cases() -> usize {
-    std::env::var("PROPTEST_CASES").map_or(6_000, |cases| cases.parse().unwrap())
+    std::env::var("PROPTEST_CASES").map_or(4_000, |cases| cases.parse().unwrap())
 }
 
 /// What came of comparing many packets.
