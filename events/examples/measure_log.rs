@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use landfall_events::event::{Data, Draft, EventType, Origin, OriginParts, Timestamp, next_id};
 use landfall_events::sink::log::{LogOptions, LogSink};
-use landfall_events::sink::{COMMIT_BOUNDS, Completion, Handover, OpenBatch, Refusal, Sequence, Sink};
+use landfall_events::sink::{
+    COMMIT_BOUNDS, Completion, Handover, OpenBatch, Refusal, Sequence, Sink,
+};
 
 /// Says which connection may go on.
 struct Connection {
@@ -106,7 +108,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         per(events, stats.commits.max(1) as f64),
     );
     for (name, seconds) in threads {
-        println!("  {name:16} {:.3} µs CPU per event", seconds * 1e6 / events.max(1) as f64);
+        println!(
+            "  {name:16} {:.3} µs CPU per event",
+            seconds * 1e6 / events.max(1) as f64
+        );
     }
     println!(
         "  commit mean {:.2} ms, p50 {}, p99 {}, p99.9 {}, wal {} MiB",
@@ -137,7 +142,9 @@ fn drive(plan: &Plan, sink: &LogSink) -> Result<(), Box<dyn Error>> {
     let mut batch = OpenBatch::new();
     let mut publish = |index: usize| -> Result<(), Box<dyn Error>> {
         let connection = connections.get(index).ok_or("no such connection")?;
-        let application = names.get(index % names.len()).ok_or("no such application")?;
+        let application = names
+            .get(index % names.len())
+            .ok_or("no such application")?;
         let origin = Origin::new(OriginParts {
             instance: "landfall",
             application: (application, "0191d5a8"),
@@ -210,9 +217,9 @@ fn quantile(buckets: &[u64], quantile: f64) -> String {
     for (index, count) in buckets.iter().enumerate() {
         seen += count;
         if seen as f64 >= quantile * total as f64 {
-            return COMMIT_BOUNDS
-                .get(index)
-                .map_or("beyond".into(), |micros| format!("≤ {} ms", *micros as f64 / 1e3));
+            return COMMIT_BOUNDS.get(index).map_or("beyond".into(), |micros| {
+                format!("≤ {} ms", *micros as f64 / 1e3)
+            });
         }
     }
     "none".into()

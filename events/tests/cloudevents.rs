@@ -1,5 +1,12 @@
 //! What is written, read back by the CloudEvents SDK.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use cloudevents::event::{AttributeValue, AttributesReader as _, ExtensionValue};
 use cloudevents::{Data as SdkData, Event};
 use landfall_events::content::{judge, says_json};

@@ -1,5 +1,12 @@
 //! `is_json` against serde_json, which is what consumers in Rust read events with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use landfall_events::json::{MAX_DEPTH, is_json};
 use proptest::prelude::*;
 use serde_json::Value;

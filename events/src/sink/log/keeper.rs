@@ -5,18 +5,22 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::database::{PAGE_BYTES, from_sql};
+use super::database::PAGE_BYTES;
 use super::{Shared, retention};
 use crate::event::Timestamp;
 
-/// The write-ahead file is copied into the database each time this much was committed.
-const CHECKPOINT_BYTES: u64 = 16 << 20;
-/// What may be left to copy when the writer is held up for the end of it.
-const LAST_FRAMES: u64 = (1 << 20) / PAGE_BYTES;
-/// From here on the writer is held up in any case, as checkpoints do not keep pace.
-const MOST_FRAMES: u64 = (256 << 20) / PAGE_BYTES;
+/// The write-ahead file is copied into the database each time it has grown about this much.
+const COPY_BYTES: u64 = 16 << 20;
+/// Once it is this long, it is started anew as soon as little is left to copy.
+const RESTART_BYTES: u64 = 64 << 20;
+/// What may be left to copy when the writer is held up for that.
+const LAST_BYTES: u64 = 1 << 20;
+/// This long it does not get: the writer is held up until the copy is done.
+const MOST_BYTES: u64 = 256 << 20;
 /// Rounds in which the copy may catch up with the writer.
 const ROUNDS: u32 = 4;
+/// What a row writes beside its events: a page each of table, index and page map, or parts of them.
+const ROW_OVERHEAD: u64 = 3 * PAGE_BYTES;
 
 /// Retention is looked at this often while events come.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(2);
@@ -27,58 +31,72 @@ const RETENTION_SHARE: u32 = 20;
 
 /// Runs until the log is closed.
 pub(super) fn run(shared: &Shared, mut connection: Connection) {
-    let mut looked = Instant::now();
-    let mut interval = RETENTION_INTERVAL;
-    while let Some(due) = shared
-        .upkeep
-        .wait(looked + interval, looked + IDLE_INTERVAL)
-    {
+    let mut next = enforce_retention(shared, &mut connection);
+    while let Some(due) = shared.upkeep.wait(next) {
         if due.checkpoint {
             report(shared, "checkpoint", checkpoint(shared, &connection));
         }
         if due.retention {
-            looked = Instant::now();
-            let enforced = retention::enforce(shared, &mut connection, Timestamp::now());
-            report(shared, "retention", enforced);
-            interval = RETENTION_INTERVAL.max(looked.elapsed() * RETENTION_SHARE);
+            next = enforce_retention(shared, &mut connection);
         }
     }
     // The writer is gone: leave a whole database behind.
-    report(
-        shared,
-        "checkpoint",
-        copy(&connection, "TRUNCATE").map(drop),
-    );
+    let copied = copy(&connection, "TRUNCATE").map(drop);
+    report(shared, "checkpoint", copied);
 }
 
-/// Copies the write-ahead file into the database, nearly all of it while the writer goes on.
+/// When retention is due next.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    /// If there are new events.
+    soon: Instant,
+    /// If there are none.
+    later: Instant,
+}
+
+fn enforce_retention(shared: &Shared, connection: &mut Connection) -> Next {
+    let started = Instant::now();
+    let enforced = retention::enforce(shared, connection, Timestamp::now());
+    report(shared, "retention", enforced);
+    let interval = RETENTION_INTERVAL.max(started.elapsed() * RETENTION_SHARE);
+    Next {
+        soon: started + interval,
+        later: started + interval.max(IDLE_INTERVAL),
+    }
+}
+
+/// Copies the write-ahead file into the database while the writer goes on.
 ///
 /// SQLite starts the write-ahead file anew only when all of it is copied, which under steady load
-/// never happens by itself; so the writer waits for the last small piece.
-fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+/// never happens by itself. So once it is long, the writer waits while the last small piece is
+/// copied; in between it does not.
+pub(super) fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..ROUNDS {
-        let Progress { frames, copied } = copy(connection, "PASSIVE")?;
-        if frames - copied <= LAST_FRAMES || frames >= MOST_FRAMES {
+        shared.upkeep.copying();
+        let copied = copy(connection, "PASSIVE");
+        let wal = shared.upkeep.copied();
+        copied?;
+        if wal.length < RESTART_BYTES {
+            break;
+        }
+        if wal.to_copy <= LAST_BYTES || wal.length >= MOST_BYTES {
             let _turn = shared.turn.take_to_keep();
-            copy(connection, "PASSIVE")?;
+            if copy(connection, "PASSIVE")? {
+                shared.upkeep.restarted();
+            }
             break;
         }
     }
     Ok(())
 }
 
-/// Pages in the write-ahead file, and how many of these are in the database.
-struct Progress {
-    frames: u64,
-    copied: u64,
-}
-
-fn copy(connection: &Connection, mode: &str) -> rusqlite::Result<Progress> {
+/// Copies what no reader's snapshot forbids. True if that was all there is: then the next commit
+/// starts the file anew.
+fn copy(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     connection.query_row(&sql, [], |row| {
-        let frames = from_sql(row.get(1)?);
-        let copied = from_sql(row.get(2)?).min(frames);
-        Ok(Progress { frames, copied })
+        let (pages, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok(pages == copied)
     })
 }
 
@@ -90,19 +108,33 @@ fn report(shared: &Shared, what: &str, result: rusqlite::Result<()>) {
     }
 }
 
-/// What the writer tells the keeper.
+/// What the writer tells the keeper, and how it is held up.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Wakes the keeper.
+    due: Condvar,
+    /// Wakes the writer.
+    copied: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes committed since the last checkpoint, and since retention was last looked at.
-    to_copy: u64,
+    wal: Wal,
+    /// A copy is under way.
+    is_copying: bool,
+    /// Bytes of events committed since retention was last looked at.
     to_look_at: u64,
-    closed: bool,
+    is_closed: bool,
+}
+
+/// The write-ahead file, by estimate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wal {
+    /// Bytes since it was last started anew.
+    length: u64,
+    /// Bytes since the last copy began.
+    to_copy: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,56 +147,142 @@ impl Upkeep {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
-            changed: Condvar::new(),
+            due: Condvar::new(),
+            copied: Condvar::new(),
         }
     }
 
-    /// So many bytes were committed.
-    pub(super) fn wrote(&self, bytes: u64) {
+    /// For the writer: a commit of so many rows and bytes of events is done.
+    pub(super) fn wrote(&self, rows: usize, bytes: u64) {
         let mut state = self.lock();
         let was_idle = state.to_look_at == 0;
-        state.to_copy += bytes;
+        let grown = bytes + rows as u64 * ROW_OVERHEAD;
+        state.wal.length += grown;
+        state.wal.to_copy += grown;
         state.to_look_at += bytes;
-        if was_idle || state.to_copy >= CHECKPOINT_BYTES {
-            self.changed.notify_one();
+        if was_idle || state.wal.to_copy >= COPY_BYTES {
+            self.due.notify_one();
+        }
+    }
+
+    /// For the writer: waits while a copy is under way that the file must not outgrow. A copy that
+    /// fails, or that a reader of another process obstructs, holds nobody up.
+    pub(super) fn hold(&self) {
+        let mut state = self.lock();
+        while state.is_copying && state.wal.length >= MOST_BYTES {
+            state = self
+                .copied
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_one();
+        self.lock().is_closed = true;
+        self.due.notify_one();
     }
 
-    /// Waits for something to do. `soon` and `later` say when retention is due with and without
-    /// new events. None when the log is closed.
-    fn wait(&self, soon: Instant, later: Instant) -> Option<Due> {
+    /// Waits for something to do. None when the log is closed.
+    fn wait(&self, next: Next) -> Option<Due> {
         let mut state = self.lock();
         loop {
-            if state.closed {
+            if state.is_closed {
                 return None;
             }
-            let next = if state.to_look_at > 0 { soon } else { later };
+            let next = if state.to_look_at > 0 {
+                next.soon
+            } else {
+                next.later
+            };
             let now = Instant::now();
+            let is_time = now >= next;
+            let to_copy = state.wal.to_copy;
             let due = Due {
                 // What little came before a pause is copied with the next look at retention.
-                checkpoint: state.to_copy >= CHECKPOINT_BYTES || now >= next && state.to_copy > 0,
-                retention: now >= next,
+                checkpoint: to_copy >= COPY_BYTES || is_time && to_copy > 0,
+                retention: is_time,
             };
-            if due.checkpoint {
-                state.to_copy = 0;
-            }
             if due.retention {
                 state.to_look_at = 0;
             }
             if due.checkpoint || due.retention {
                 return Some(due);
             }
-            let waited = self.changed.wait_timeout(state, next - now);
+            let waited = self.due.wait_timeout(state, next - now);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
+    /// What was committed so far is about to be copied.
+    fn copying(&self) {
+        let mut state = self.lock();
+        state.wal.to_copy = 0;
+        state.is_copying = true;
+    }
+
+    /// The copy is done, or has failed.
+    fn copied(&self) -> Wal {
+        let mut state = self.lock();
+        state.is_copying = false;
+        self.copied.notify_one();
+        state.wal
+    }
+
+    /// The writer's next commit starts the file anew.
+    fn restarted(&self) {
+        self.lock().wal = Wal::default();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_is_held_up_only_while_a_long_file_is_copied() {
+        let upkeep = Upkeep::new();
+        upkeep.hold();
+        upkeep.copying();
+        upkeep.wrote(1, MOST_BYTES / 2);
+        upkeep.hold();
+        upkeep.wrote(1, MOST_BYTES / 2);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| upkeep.hold());
+            let wal = upkeep.copied();
+            assert!(wal.length >= MOST_BYTES && wal.to_copy >= MOST_BYTES);
+            writer.join().unwrap();
+        });
+        upkeep.copying();
+        upkeep.restarted();
+        upkeep.hold();
+    }
+
+    #[test]
+    fn the_keeper_is_called_by_volume_by_time_and_at_the_end() {
+        let upkeep = Upkeep::new();
+        let now = Instant::now();
+        let never = now + Duration::from_secs(86_400);
+        let wait = |soon, later| upkeep.wait(Next { soon, later });
+
+        upkeep.wrote(1, COPY_BYTES);
+        let due = wait(never, never).unwrap();
+        assert!(due.checkpoint && !due.retention);
+
+        upkeep.copying();
+        let due = wait(now, never).unwrap();
+        assert!(due.retention && !due.checkpoint, "there were new events");
+        let due = wait(now, now).unwrap();
+        assert!(due.retention && !due.checkpoint, "events grow old");
+
+        upkeep.wrote(1, 1);
+        let due = wait(now, never).unwrap();
+        assert!(due.retention && due.checkpoint, "what little there is");
+
+        upkeep.close();
+        assert!(wait(now, now).is_none());
     }
 }

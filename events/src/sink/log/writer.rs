@@ -80,6 +80,7 @@ impl Writer<'_> {
         #[cfg(test)]
         self.shared.database.limit_pages(connection)?;
 
+        self.shared.upkeep.hold();
         let turn = self.shared.turn.take_to_append();
         let time = Timestamp::now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -117,7 +118,7 @@ impl Writer<'_> {
             written += bytes;
         }
         self.shared.counters.committed(took);
-        self.shared.upkeep.wrote(written);
+        self.shared.upkeep.wrote(groups.len(), written);
         if self.shared.health.set_up() {
             let path = self.shared.database.path().display();
             tracing::info!(%path, "the event log takes events again");

@@ -15,6 +15,7 @@ mod failure;
 mod opening;
 mod reading;
 mod retention;
+mod upkeep;
 
 /// A log in a folder of its own.
 struct Fixture {
