@@ -12,6 +12,7 @@ pub mod error;
 pub mod limits;
 pub mod packet;
 pub mod reason;
+mod redaction;
 pub mod session;
 pub mod topic;
 

@@ -98,28 +98,12 @@ pub struct Connect<'a> {
     pub will: Option<Will<'a>>,
     /// User name, if given.
     pub user_name: Option<&'a str>,
-    /// Password, if given. Binary data; secret.
+    /// Password, if given. Binary data; secret, and so left out of `Debug`.
     pub password: Option<&'a [u8]>,
 }
 
-impl std::fmt::Debug for Connect<'_> {
-    /// Leaves the password out.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connect")
-            .field("version", &self.version)
-            .field("clean", &self.clean)
-            .field("keep_alive", &self.keep_alive)
-            .field("properties", &self.properties)
-            .field("client_id", &self.client_id)
-            .field("will", &self.will)
-            .field("user_name", &self.user_name)
-            .field("password", &self.password.map(|_| "(secret)"))
-            .finish()
-    }
-}
-
 /// Properties of CONNECT (MQTT 5, 3.1.2.11).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConnectProperties<'a> {
     /// Seconds the session should outlive the connection; absent is 0.
     pub session_expiry_interval: Option<u32>,
@@ -137,7 +121,8 @@ pub struct ConnectProperties<'a> {
     pub user_properties: UserProperties<'a>,
     /// Name of the enhanced authentication method asked for.
     pub authentication_method: Option<&'a str>,
-    /// Data of the enhanced authentication method. Never without a method.
+    /// Data of the enhanced authentication method. Never without a method; secret, and so left out
+    /// of `Debug`, like a password.
     pub authentication_data: Option<&'a [u8]>,
 }
 
@@ -170,7 +155,7 @@ pub struct ConnAck<'a> {
 }
 
 /// Properties of CONNACK (MQTT 5, 3.2.2.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConnAckProperties<'a> {
     /// Session expiry the server uses instead of the one asked for, in seconds.
     pub session_expiry_interval: Option<u32>,
@@ -346,7 +331,7 @@ pub struct Disconnect<'a> {
 }
 
 /// AUTH.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Auth<'a> {
     /// 0x00, 0x18 or 0x19.
     pub reason: ReasonCode,

@@ -32,14 +32,16 @@ pub(super) fn decode(body: &[u8]) -> Result<Connect<'_>, PeerError> {
         None => None,
     };
     // [MQTT-3.1.2-16], [MQTT-3.1.2-17], [MQTT-3.1.3-12]
-    let user_name = match flags.user_name && !left_out(&reader, version) {
-        true => Some(reader.string()?),
-        false => None,
+    let user_name = if flags.user_name && !left_out(&reader, version) {
+        Some(reader.string()?)
+    } else {
+        None
     };
     // [MQTT-3.1.2-18], [MQTT-3.1.2-19]
-    let password = match flags.password && !left_out(&reader, version) {
-        true => Some(reader.binary()?),
-        false => None,
+    let password = if flags.password && !left_out(&reader, version) {
+        Some(reader.binary()?)
+    } else {
+        None
     };
     reader.finish()?;
     Ok(Connect {

@@ -1,11 +1,13 @@
 //! Where a packet ends: the fixed header (MQTT 5, 2.1).
 
+use std::fmt;
+
 use crate::{Malformed, PeerError, QoS};
 
 use super::reader;
 
 /// One packet's bytes as framed by its fixed header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RawPacket<'a> {
     /// Packet type and flags.
     pub first: u8,
@@ -13,6 +15,16 @@ pub struct RawPacket<'a> {
     pub body: &'a [u8],
     /// Bytes of the whole packet, fixed header included.
     pub size: usize,
+}
+
+impl fmt::Debug for RawPacket<'_> {
+    /// Leaves the body out: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawPacket")
+            .field("first", &self.first)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Takes the first packet off `input`, without looking into its body.

@@ -6,7 +6,7 @@ use crate::{Malformed, PacketId, topic};
 pub(super) const MAXIMUM_VARIABLE_BYTE_INTEGER: u32 = 268_435_455;
 
 /// Reads one field after another from bytes that end where they must.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }

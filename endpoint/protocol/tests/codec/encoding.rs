@@ -7,8 +7,8 @@ use landfall_protocol::{
         UserProperties, UserPropertiesBuf,
     },
     packet::{
-        Auth, ConnAck, ConnAckProperties, Connect, Disconnect, Publish, PublishProperties,
-        ReasonProperties, SubAck, Subscribe, Subscription,
+        Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, Publish,
+        PublishProperties, ReasonProperties, SubAck, Subscribe, Subscription,
     },
 };
 
@@ -349,16 +349,44 @@ fn lists_are_equal_by_what_they_list() {
 }
 
 #[test]
-fn no_password_shows_in_debug_output() {
-    let connect = Connect {
-        password: Some(b"secret"),
+fn no_secret_shows_in_debug_output() {
+    const SECRET: &[u8] = b"tr0ub4dor";
+    let connect = Packet::Connect(Connect {
+        password: Some(SECRET),
+        properties: ConnectProperties {
+            authentication_method: Some("method"),
+            authentication_data: Some(SECRET),
+            ..ConnectProperties::default()
+        },
         ..connect(Version::V5)
-    };
-    let text = format!("{:?}", Packet::Connect(connect));
-    assert!(text.contains("dev"), "{text}");
-    let numbers = format!("{:?}", b"secret");
-    assert!(
-        !text.contains("secret\"") && !text.contains(&numbers),
-        "{text}"
-    );
+    });
+    let connack = Packet::ConnAck(ConnAck {
+        properties: ConnAckProperties {
+            authentication_method: Some("method"),
+            authentication_data: Some(SECRET),
+            ..ConnAckProperties::default()
+        },
+        ..ConnAck::default()
+    });
+    let auth = Packet::Auth(Auth {
+        authentication_method: Some("method"),
+        authentication_data: Some(SECRET),
+        ..Auth::default()
+    });
+    let numbers = format!("{SECRET:?}");
+    let numbers = numbers.trim_matches(['[', ']']);
+    for packet in [&connect, &connack, &auth] {
+        let text = format!("{packet:?}");
+        assert!(
+            text.contains("method") && text.contains("(secret)"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("tr0ub4dor") && !text.contains(numbers),
+            "{text}"
+        );
+        let bytes = encode(packet, Version::V5);
+        let raw = format!("{:?}", codec::split(&bytes, u32::MAX).unwrap().unwrap());
+        assert!(!raw.contains(numbers), "{raw}");
+    }
 }
