@@ -111,3 +111,30 @@ impl<'a> Shared<'a> {
 const fn is_wildcard(byte: u8) -> bool {
     byte == b'+' || byte == b'#'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_shared_subscription_apart() {
+        let parts = |name, filter| Ok(Some(Shared { name, filter }));
+        assert_eq!(Shared::parse("$share/group/a/+"), parts("group", "a/+"));
+        assert_eq!(Shared::parse("$share/group//a"), parts("group", "/a"));
+        assert_eq!(Shared::parse("$share/group/#"), parts("group", "#"));
+    }
+
+    #[test]
+    fn knows_a_filter_that_is_not_shared() {
+        for filter in ["a/b", "$share", "$shared/group/a", "a/$share/group/a", "#"] {
+            assert_eq!(Shared::parse(filter), Ok(None), "{filter}");
+        }
+    }
+
+    #[test]
+    fn refuses_the_empty_name_only_where_it_is_asked_to() {
+        assert_eq!(parse_name(b""), Ok(""));
+        assert_eq!(refuse_empty(""), Err(Malformed::TopicName));
+        assert_eq!(refuse_empty("/"), Ok("/"));
+    }
+}

@@ -3,8 +3,8 @@
 use landfall_protocol::{
     Packet, QoS, ReasonCode, Version,
     codec::{
-        self, EncodeError, FiltersBuf, SubscriptionIdentifiers, SubscriptionIdentifiersBuf,
-        UserProperties, UserPropertiesBuf,
+        self, EncodeError, FiltersBuf, ReasonCodes, SubscriptionIdentifiers,
+        SubscriptionIdentifiersBuf, UserProperties, UserPropertiesBuf,
     },
     packet::{
         Auth, ConnAck, ConnAckProperties, Connect, ConnectProperties, Disconnect, Publish,
@@ -329,6 +329,28 @@ fn a_list_that_refuses_an_entry_is_as_before() {
     assert_eq!(numbers, [1, 300]);
     identifiers.clear();
     assert_eq!(identifiers.as_list(), SubscriptionIdentifiers::default());
+}
+
+#[test]
+fn lists_tell_whether_they_are_empty() {
+    let mut filters = FiltersBuf::new();
+    assert!(filters.as_list().is_empty());
+    filters
+        .push(Subscription::new("a", QoS::AtMostOnce))
+        .unwrap();
+    assert!(!filters.as_list().is_empty());
+    assert_eq!(filters.as_list().len(), 1);
+
+    let mut identifiers = SubscriptionIdentifiersBuf::new();
+    assert!(identifiers.as_list().is_empty());
+    identifiers.push(7.try_into().unwrap()).unwrap();
+    assert!(!identifiers.as_list().is_empty());
+    assert_eq!(identifiers.as_list().len(), 1);
+
+    let codes = [ReasonCode::SUCCESS];
+    assert!(ReasonCodes::default().is_empty());
+    assert!(!ReasonCodes::from(&codes).is_empty());
+    assert_eq!(ReasonCodes::from(&codes).len(), 1);
 }
 
 #[test]
