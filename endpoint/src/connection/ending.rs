@@ -17,7 +17,7 @@ use crate::telemetry::{ConnectionEnded, WillDropped};
 
 impl<S: Stream> Live<S> {
     /// Ends the connection. Will and connection event are in the sinks' hands when it returns.
-    pub(super) async fn end(mut self) {
+    pub(super) async fn end(mut self: Box<Self>) {
         self.link.finish();
         let closed = self.session.closed();
         let lost = closed.is_some_and(|closed| closed.close == Close::Lost);

@@ -50,10 +50,29 @@ pub struct Door {
 }
 
 /// Serves one connection until its end.
-pub async fn serve<S: Stream>(mut stream: S, peer: SocketAddr, door: Arc<Door>, shared: Arc<Shared>) {
-    let admitted = Box::pin(gate::admit(&mut stream, peer, &door, &shared)).await;
-    let Some(admitted) = admitted else { return };
-    let mut live = live::Live::new(stream, door, shared, admitted);
-    live.run().await;
-    Box::pin(live.end()).await;
+///
+/// The future is small and the connection one box behind it: what the gate needs is given back as
+/// soon as the client is in.
+pub fn serve<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+) -> impl Future<Output = ()> {
+    let opening = Box::pin(open(stream, peer, door, shared));
+    async move {
+        let Some(mut live) = opening.await else { return };
+        live.run().await;
+        Box::pin(live.end()).await;
+    }
+}
+
+async fn open<S: Stream>(
+    mut stream: S,
+    peer: SocketAddr,
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+) -> Option<Box<live::Live<S>>> {
+    let admitted = gate::admit(&mut stream, peer, &door, &shared).await?;
+    Some(Box::new(live::Live::new(stream, door, shared, admitted)))
 }

@@ -85,6 +85,8 @@ impl Inbox {
     /// Adds a subscription, or replaces the one with the same filter `[MQTT-3.8.4-3]`.
     pub fn subscribe(&mut self, filter: InboxFilter, qos: QoS, identifier: Option<NonZeroU32>) {
         self.unsubscribe(&filter);
+        // Most connections have one for all their life: no room for more than there are.
+        self.subscriptions.reserve_exact(1);
         self.subscriptions.push(Subscription { filter, qos, identifier });
     }
 
