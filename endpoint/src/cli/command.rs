@@ -48,7 +48,7 @@ enum Format {
 /// What the network may take, beside what the command is waited for.
 const GRACE: Duration = Duration::from_secs(15);
 
-pub(super) fn run(options: Options) -> Result<(), Failure> {
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let payload = match &options.payload_file {
         Some(file) => fs::read(file)
             .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?,
@@ -56,7 +56,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     };
     let client = Client::new(options.server.clone())?;
     client::block_on(async {
-        let outcome = send(&client, &options, payload).await?;
+        let outcome = send(&client, options, payload).await?;
         match options.output {
             Format::Json => output::line(format_args!("{outcome:#}")),
             Format::Text => output::line(describe(&outcome)),

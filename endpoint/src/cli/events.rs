@@ -87,15 +87,15 @@ async fn follow(client: &Client, path: &[&str], after: Option<u64>) -> Result<()
     let mut was_connected = false;
     loop {
         match follow_once(client, path, &mut after).await {
-            Ok(()) => was_connected = true,
+            Ok(()) => {
+                was_connected = true;
+                eprintln!("the stream ended; going on as soon as the server is there again");
+            }
             Err(Broken::Fatal(failure)) => return Err(failure),
             // A server that was never reached is rather a wrong URL.
-            Err(Broken::Connection(failure)) if !was_connected && after.is_none() => {
-                return Err(failure);
-            }
+            Err(Broken::Connection(failure)) if !was_connected => return Err(failure),
             Err(Broken::Connection(_)) => {}
         }
-        eprintln!("the stream broke off; trying again");
         tokio::time::sleep(RECONNECT).await;
     }
 }

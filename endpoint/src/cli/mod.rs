@@ -71,14 +71,14 @@ pub fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
     let done = match cli.action {
-        Action::Demo(options) => demo::run(options),
+        Action::Demo(options) => demo::run(&options),
         Action::Serve { config } => serve::run(&config),
         Action::CheckConfig { config } => serve::check(&config),
         Action::Apply(options) => apply::run(options),
         Action::Get(options) => resources::get(options),
         Action::Delete(options) => resources::delete(options),
         Action::Events(options) => events::run(options),
-        Action::Command(options) => command::run(options),
+        Action::Command(options) => command::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,8 +26,9 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    Token::load_or_create(&config.api.token_file).map_err(Failure::new)?;
     let server = Server::start(config).await.map_err(Failure::new)?;
+    // The API would stay closed without it.
+    Token::load_or_create(&server.shared().config.api.token_file).map_err(Failure::new)?;
     let addresses = server.addresses();
     for address in &addresses.listeners {
         tracing::info!(%address, "serving MQTT");

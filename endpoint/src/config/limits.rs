@@ -24,7 +24,8 @@ pub struct LimitsConfig {
     pub connections_per_device: NonZeroUsize,
     /// Largest packet taken from a client, its fixed header included. Default 64KiB, from 128B to
     /// 268,435,460 bytes (what MQTT can say). Refused from the fixed header on, before the rest is
-    /// read. Danger: each connection may hold one packet of this size in memory.
+    /// read. It is also the largest payload of a command that the API takes. Danger: each
+    /// connection may hold one packet of this size in memory.
     #[serde(deserialize_with = "packet_size")]
     pub maximum_packet_size: NonZeroU32,
     /// QoS 1 and 2 publishes of one connection that may wait for their acknowledgement. Default

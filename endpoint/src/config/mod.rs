@@ -51,7 +51,7 @@ pub struct Config {
     /// fleet its own.
     pub instance: String,
     /// Folder of the server's own files: `registry.db`, `events.db` and, by default, `token`.
-    /// Made on first start, with mode 0700. No default. Danger: one running process per folder,
+    /// Made on first start. No default. Danger: one running process per folder,
     /// on a local disk; SQLite's locks do not hold on network file systems.
     pub data_dir: PathBuf,
     /// Where devices connect: `[[listeners]]`, at least one.

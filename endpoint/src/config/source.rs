@@ -23,6 +23,9 @@ use super::{
 
 const PREFIX: &str = "LANDFALL__";
 
+/// The span of the file as a whole.
+const WHOLE: Range<usize> = 0..usize::MAX;
+
 pub(super) struct Source<'a> {
     text: &'a str,
     path: &'a Path,
@@ -78,14 +81,13 @@ impl<'a> Source<'a> {
             None => Vec::new(),
         };
         // The root has no line: what it lacks is missing from the file as a whole.
-        let whole = self.whole();
-        Ok((Deserializer::from(Spanned::new(whole, root)), sinks))
+        Ok((Deserializer::from(Spanned::new(WHOLE, root)), sinks))
     }
 
     /// Names the line or the variable that a flaw lies in.
     pub(super) fn blame(&self, flaw: Flaw) -> ConfigError {
         let place = match flaw.span {
-            Some(span) if span != self.whole() => match self.variable_at(span.start) {
+            Some(span) if span != WHOLE => match self.variable_at(span.start) {
                 Some(variable) => Place::Variable(variable.name.clone()),
                 None => Place::in_text(self.path, self.text, span.start),
             },
@@ -95,10 +97,6 @@ impl<'a> Source<'a> {
             place,
             message: flaw.message,
         }
-    }
-
-    fn whole(&self) -> Range<usize> {
-        0..usize::MAX
     }
 
     fn span_of(&self, variable: usize) -> Range<usize> {
@@ -188,7 +186,7 @@ fn set_in_list<'t>(
     if entry == len {
         list.push(container_for(rest, span));
     }
-    match list.iter_mut().nth(entry) {
+    match list.get_mut(entry) {
         Some(place) if rest.is_empty() => {
             *place = value;
             Ok(())

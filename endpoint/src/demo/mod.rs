@@ -32,22 +32,23 @@ const PASSWORD: &str = "sensor01-secret";
 const CHANNEL: &str = "temp";
 const PAYLOAD: &str = r#"{"temp":21.5}"#;
 
-pub(crate) fn run(options: Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let config = options.config()?;
     cli::start_logging(&config.log)?;
     cli::raise_descriptor_limit(config.limits.connections.get());
     cli::runtime()?.block_on(async {
         let stop = cli::stop_signal()?;
-        let token = Token::load_or_create(&config.api.token_file).map_err(Failure::new)?;
         let server = Server::start(config)
             .await
             .map_err(|error| options.explain(&error))?;
         let shared = Arc::clone(server.shared());
+        let token_file = &shared.config.api.token_file;
+        let token = Token::load_or_create(token_file).map_err(Failure::new)?;
         seed::seed(&shared.registry, &options.data_dir).await?;
         let places = Places::of(&server)?;
         let serving = tokio::spawn(server.run(stop));
         let event = first_event(&shared, &places, &token).await?;
-        cli::write(guide::text(&options, &places, &event))?;
+        cli::write(guide::text(options, &places, &event))?;
         serving
             .await
             .map_err(|error| Failure::new(format_args!("the server failed: {error}")))

@@ -28,8 +28,10 @@ use super::{
 const DEFAULT_LIMIT: usize = 100;
 /// Most events of a page.
 const MOST_EVENTS: usize = 10_000;
-/// Most bytes of a page, beyond its first event: what a request takes in memory.
-const PAGE_BYTES: usize = 4 << 20;
+/// Most bytes of a page, unless its first event is larger: what a request takes in memory.
+const PAGE_BYTES: usize = 1 << 20;
+/// The same for the pages that a stream is made of: streams are many, and last.
+const STREAM_BYTES: usize = 128 << 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,32 +64,40 @@ pub(super) async fn read(
         reader: reader.clone(),
         reads: Arc::clone(&api.reads),
         application: application.into(),
+        limit,
+        max_bytes: match accepts_event_stream(&headers) {
+            true => STREAM_BYTES,
+            false => PAGE_BYTES,
+        },
     };
     if accepts_event_stream(&headers) {
         // An offset in the header comes from a stream that broke off: it is newer than the query's.
         let after = last_event_id(&headers)?.or(query.after);
-        let first = first_page(&api, &log, after, limit).await?;
-        Ok(stream::respond(log, limit, &first))
+        let first = first_page(&api, &log, after).await?;
+        Ok(stream::respond(log, &first))
     } else {
-        let first = first_page(&api, &log, query.after, limit).await?;
+        let first = first_page(&api, &log, query.after).await?;
         Ok(page::respond(&first))
     }
 }
 
-/// The log of one application.
+/// The log of one application, and how much of it is read at a time.
 struct Log {
     reader: LogReader,
     reads: Arc<Semaphore>,
     application: Arc<str>,
+    limit: usize,
+    max_bytes: usize,
 }
 
 impl Log {
-    async fn read(&self, after: Option<u64>, limit: usize) -> Result<Page, ApiError> {
+    async fn read(&self, after: Option<u64>) -> Result<Page, ApiError> {
         let permit = Arc::clone(&self.reads).acquire_owned().await;
         let (reader, application) = (self.reader.clone(), Arc::clone(&self.application));
+        let (limit, max_bytes) = (self.limit, self.max_bytes);
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            reader.read(&application, after, limit, PAGE_BYTES)
+            reader.read(&application, after, limit, max_bytes)
         });
         match read.await {
             Ok(Ok(page)) => Ok(page),
@@ -99,13 +109,8 @@ impl Log {
 }
 
 /// Reads the first page and refuses what can never become right by waiting.
-async fn first_page(
-    api: &Api,
-    log: &Log,
-    after: Option<u64>,
-    limit: usize,
-) -> Result<Page, ApiError> {
-    let page = log.read(after, limit).await?;
+async fn first_page(api: &Api, log: &Log, after: Option<u64>) -> Result<Page, ApiError> {
+    let page = log.read(after).await?;
     // A log that never had an event may belong to an application that nobody knows.
     if page.latest() == 0 {
         must_exist(api, &log.application).await?;

@@ -28,12 +28,11 @@ use super::Log;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b":\n\n";
 
-pub(super) fn respond(log: Log, limit: usize, first: &Page) -> Response {
+pub(super) fn respond(log: Log, first: &Page) -> Response {
     let mut head = b"retry: 1000\n\n".to_vec();
     head.extend(frames(first));
     let follower = Follower {
         log,
-        limit,
         after: first.next_offset(),
         at_end: first.next_offset() >= first.latest(),
     };
@@ -54,7 +53,6 @@ pub(super) fn respond(log: Log, limit: usize, first: &Page) -> Response {
 /// Reads on from an offset.
 struct Follower {
     log: Log,
-    limit: usize,
     after: u64,
     /// Nothing was left when the log was last read.
     at_end: bool,
@@ -75,7 +73,7 @@ impl Follower {
             }
         }
         // Once more after the log was closed: the last events may have come with its end.
-        let page = self.log.read(Some(self.after), self.limit).await.ok()?;
+        let page = self.log.read(Some(self.after)).await.ok()?;
         if page.is_empty() && closed {
             return None;
         }

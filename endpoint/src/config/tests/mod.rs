@@ -206,3 +206,17 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert!(listener.anonymous_device.take().is_some());
     assert_eq!(explicit, sample);
 }
+
+#[test]
+fn every_key_of_the_sample_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sample = std::fs::read_to_string(root.join("deploy/landfall.toml")).unwrap();
+    let manual = std::fs::read_to_string(root.join("docs/configuration.md")).unwrap();
+    let lines = sample.lines().map(|line| line.trim_start_matches("#: "));
+    let keys = lines.filter_map(|line| line.split_once(" = ").map(|(key, _)| key));
+    let keys: Vec<_> = keys.filter(|key| !key.starts_with('#')).collect();
+    assert!(keys.len() > 30, "{keys:?}");
+    for key in keys {
+        assert!(manual.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
