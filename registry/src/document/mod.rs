@@ -33,8 +33,8 @@ pub use dialect::{DialectSpec, Mqtt};
 pub use external::{Authorization, ExternalEndpoint, Header, Tls};
 pub use metadata::{Address, Metadata, Preconditions, ShownMetadata};
 pub use parse::{
-    InvalidDocument, InvalidDocuments, MAX_DOCUMENTS_TEXT, document_values, parse_documents,
-    to_yaml,
+    InvalidDocument, InvalidDocuments, MAX_DOCUMENT_TEXT, MAX_DOCUMENTS_TEXT, document_values,
+    parse_documents, to_yaml,
 };
 pub use problem::{Invalid, Problem};
 pub use publish::{Publish, Rule, When};

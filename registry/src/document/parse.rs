@@ -4,13 +4,22 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_saphyr::Error;
+use serde_saphyr::options::MergeKeyPolicy;
 
 use super::reader::quote;
 use super::strict::Strict;
 use super::{Document, Invalid};
 
-/// Largest text that [`parse_documents`] takes, in bytes.
+/// Largest text that [`parse_documents`] takes, in bytes. It takes some ten times that in memory.
 pub const MAX_DOCUMENTS_TEXT: usize = 64 * 1024 * 1024;
+
+/// Largest text of a single document, in bytes; what is stored of it has closer bounds.
+pub const MAX_DOCUMENT_TEXT: usize = 1024 * 1024;
+
+/// Most nodes that YAML's aliases may stand for in one text, against a few lines that stand for
+/// billions.
+const MAX_ALIASED: usize = 100_000;
 
 /// Every invalid document of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +101,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<(usize, Document)>, InvalidDocu
 /// # Errors
 /// A text that is neither YAML nor JSON, is too long, or has a key twice.
 pub fn document_values(text: &str) -> Result<Vec<Value>, InvalidDocuments> {
-    match values(text) {
+    match values(text, MAX_DOCUMENTS_TEXT) {
         Ok(values) => Ok(values.into_iter().flat_map(flattened).collect()),
         Err(invalid) => Err(InvalidDocuments {
             documents: vec![InvalidDocument {
@@ -106,7 +115,7 @@ pub fn document_values(text: &str) -> Result<Vec<Value>, InvalidDocuments> {
 
 /// Reads a text that holds one document.
 pub(crate) fn single(text: &str) -> Result<Value, Invalid> {
-    match <[Value; 1]>::try_from(values(text)?) {
+    match <[Value; 1]>::try_from(values(text, MAX_DOCUMENT_TEXT)?) {
         Ok([value]) => Ok(value),
         Err(values) => {
             let reason = format!("must be one document, not {}", values.len());
@@ -140,9 +149,9 @@ fn flattened(value: Value) -> Vec<Value> {
 
 /// The documents of a text as values. A problem tells line and column, never the text there: it
 /// could be a secret.
-fn values(text: &str) -> Result<Vec<Value>, Invalid> {
-    if text.len() > MAX_DOCUMENTS_TEXT {
-        let reason = format!("is {} bytes long, at most {MAX_DOCUMENTS_TEXT}", text.len());
+fn values(text: &str, max: usize) -> Result<Vec<Value>, Invalid> {
+    if text.len() > max {
+        let reason = format!("is {} bytes long, at most {max} are allowed", text.len());
         return Err(Invalid::one("", reason));
     }
     let looks_like_json = text.trim_start().starts_with(['{', '[']);
@@ -165,25 +174,36 @@ fn values(text: &str) -> Result<Vec<Value>, Invalid> {
 }
 
 fn yaml(text: &str) -> Result<Vec<Value>, String> {
+    // The length of the text bounds what is written out in it.
+    let length = text.len() + 1024;
     let options = serde_saphyr::options! {
         strict_booleans: true,
         with_snippet: false,
-        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIASED },
+        budget: serde_saphyr::budget! {
+            max_documents: length,
+            max_nodes: length + MAX_ALIASED,
+            max_events: 2 * length + MAX_ALIASED,
+            enforce_alias_anchor_ratio: false,
+        },
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let what = match error.without_snippet() {
-            serde_saphyr::Error::DuplicateMappingKey { .. } => "a key stands twice",
-            _ => "not well-formed, or of a kind that JSON does not have",
-        };
+        let what = what_is_wrong(&error);
         match error.location() {
-            Some(location) => {
-                format!(
-                    "{what}: line {}, column {}",
-                    location.line(),
-                    location.column()
-                )
-            }
+            Some(at) => format!("{what}: line {}, column {}", at.line(), at.column()),
             None => what.to_owned(),
         }
     })
+}
+
+fn what_is_wrong(error: &Error) -> &'static str {
+    match error {
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => what_is_wrong(error),
+        Error::DuplicateMappingKey { .. } => "a key stands twice",
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => "it is nested too deep, or too much",
+        _ => "not well-formed, or of a kind that JSON does not have",
+    }
 }

@@ -120,7 +120,17 @@ impl Registry {
         check_enabled(&found)?;
         let credential = verified.map_err(LogInError::Refused)?;
 
-        // Much may have changed while the hash was computed.
+        self.standing(application, device, credential).await
+    }
+
+    /// The log-in, if the credential is still good: much may have changed while a hash was
+    /// computed.
+    async fn standing(
+        &self,
+        application: &str,
+        device: &str,
+        credential: CredentialId,
+    ) -> Result<LogIn, LogInError> {
         let found = self
             .found(application, device)
             .await?
@@ -242,3 +252,6 @@ fn first_good(device: &Device, user: Option<&str>, password: &[u8]) -> Option<Cr
         .find(|stored| stored.password.verify(password))
         .map(|stored| stored.id.clone())
 }
+
+#[cfg(test)]
+mod tests;

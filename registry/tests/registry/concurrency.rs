@@ -1,6 +1,6 @@
 //! Many at once: nothing is lost, nothing stale is seen, and callers may go away.
 
-use std::time::Duration;
+use std::task::{Context, Waker};
 
 use landfall_registry::document::{Address, DeviceDocument, Document, Preconditions};
 use landfall_registry::{Outcome, Secrets, WriteError};
@@ -110,7 +110,7 @@ async fn no_answer_is_older_than_the_last_write_that_returned() {
             }
         });
     }
-    for count in 1..300_u64 {
+    for count in 1..100_u64 {
         fixture
             .device("d", &format!("{{ x-count: {count} }}"))
             .await;
@@ -134,12 +134,9 @@ async fn a_write_goes_on_when_its_caller_goes_away() {
             )))
             .await
     });
-    // Polled once, then dropped.
-    assert!(
-        tokio::time::timeout(Duration::ZERO, &mut write)
-            .await
-            .is_err()
-    );
+    // Polled once, which starts the write, then dropped.
+    let polled_once = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled_once.is_pending());
     drop(write);
     assert_eq!(changes.recv().await.unwrap().device.as_deref(), Some("d"));
     fixture.log_in("d", "p").await.unwrap();

@@ -197,6 +197,17 @@ fn many_documents_come_as_yaml_stream_json_array_or_items() {
 }
 
 #[test]
+fn a_text_may_hold_thousands_of_documents() {
+    let mut text = "metadata: { name: app }\n".to_owned();
+    for n in 0..5000 {
+        text.push_str(&format!(
+            "---\nmetadata: {{ name: d{n}, application: app }}\nspec: {{ alias: &a [a{n}], x-y: *a }}\n"
+        ));
+    }
+    assert_eq!(parse_documents(&text).unwrap().len(), 5001);
+}
+
+#[test]
 fn every_invalid_document_of_a_text_is_told_with_its_place() {
     let text = "metadata: {name: a}\n---\nmetadata: {name: b/c}\n---\nmetadata: {nam: d}\n";
     let invalid = parse_documents(text).unwrap_err();

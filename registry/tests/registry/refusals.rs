@@ -592,7 +592,35 @@ fn aliases_that_multiply_are_refused() {
     let told = ApplicationDocument::parse(&bomb, None)
         .unwrap_err()
         .to_string();
+    assert!(
+        told.contains("is not YAML: it is nested too deep, or too much"),
+        "{told}"
+    );
+    let deep = format!(
+        "metadata: {{ name: a }}\nspec: {{ x-y: {} }}",
+        "[".repeat(5000)
+    );
+    let told = ApplicationDocument::parse(&deep, None)
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("is not YAML"), "{told}");
+    let deep = format!(
+        r#"{{"metadata":{{"name":"a"}},"spec":{{"x-y":{}"#,
+        "[".repeat(5000)
+    );
+    let told = ApplicationDocument::parse(&deep, None)
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("is not JSON"), "{told}");
+}
+
+#[test]
+fn text_is_bounded() {
+    let long = format!("metadata: {{ name: a }} #{}", "x".repeat(1024 * 1024));
+    refused(
+        ApplicationDocument::parse(&long, None),
+        &[("", "at most 1048576 are allowed")],
+    );
 }
 
 #[test]

@@ -8,6 +8,9 @@ mod open;
 mod read;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use rusqlite::Connection;

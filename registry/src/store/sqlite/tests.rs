@@ -1,0 +1,271 @@
+//! The store below the registry: what only it can show.
+
+use std::task::{Context, Waker};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::store::{Claim, Space};
+
+fn body(spec: &str, aliases: &[&str], application: ResourceId) -> Body {
+    let claims = aliases.iter().map(|alias| Claim {
+        space: Space::DeviceNames(application),
+        value: alias.as_bytes().to_vec(),
+        path: String::new(),
+    });
+    Body {
+        labels: "{}".to_owned(),
+        annotations: "{}".to_owned(),
+        spec: Zeroizing::new(spec.to_owned()),
+        claims: claims.collect(),
+    }
+}
+
+fn connection(folder: &TempDir) -> Connection {
+    open::writer(&folder.path().join("registry.db")).unwrap()
+}
+
+fn count(connection: &Connection, table: &str) -> i64 {
+    connection
+        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap()
+}
+
+fn application(connection: &mut Connection, name: &str) -> Row {
+    let body = body("{}", &[], ResourceId::ROOT);
+    write::put(connection, ResourceId::ROOT, name, Expected::Absent, body).unwrap()
+}
+
+#[test]
+fn a_new_file_has_the_settings_that_durability_and_secrets_need() {
+    let folder = TempDir::new().unwrap();
+    let connection = connection(&folder);
+    for (pragma, value) in [
+        ("auto_vacuum", 2), // INCREMENTAL
+        ("synchronous", 2), // FULL
+        ("secure_delete", 1),
+        ("user_version", 1),
+    ] {
+        let found: i64 = connection
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .unwrap();
+        assert_eq!(found, value, "{pragma}");
+    }
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_reader_cannot_write() {
+    let folder = TempDir::new().unwrap();
+    drop(connection(&folder));
+    let reader = open::reader(&folder.path().join("registry.db")).unwrap();
+    let refused = reader.execute("DELETE FROM resource", []).unwrap_err();
+    assert!(refused.to_string().contains("readonly"), "{refused}");
+}
+
+#[test]
+fn a_write_against_another_revision_is_stale_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut connection = connection(&folder);
+    let app = application(&mut connection, "app");
+    let mut put = |expected, spec| {
+        write::put(
+            &mut connection,
+            app.id,
+            "d",
+            expected,
+            body(spec, &[], app.id),
+        )
+    };
+    assert!(
+        matches!(put(Expected::Revision(1), "{}"), Err(PutError::Stale)),
+        "not there"
+    );
+    let first = put(Expected::Absent, "{}").unwrap();
+    assert!(
+        matches!(put(Expected::Absent, "{}"), Err(PutError::Stale)),
+        "there"
+    );
+    let second = put(Expected::Revision(first.revision), r#"{"a":1}"#).unwrap();
+    assert!(second.revision > first.revision);
+    assert_eq!((first.generation, second.generation), (1, 2));
+    assert!(matches!(
+        put(Expected::Revision(first.revision), "{}"),
+        Err(PutError::Stale)
+    ));
+    let stored = read::get(&connection, app.id, "d").unwrap().unwrap();
+    assert_eq!(
+        (stored.revision, stored.spec.as_str()),
+        (second.revision, r#"{"a":1}"#)
+    );
+}
+
+#[test]
+fn a_device_of_an_application_that_is_gone_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let mut connection = connection(&folder);
+    let app = application(&mut connection, "app");
+    let gone = write::remove(
+        &mut connection,
+        ResourceId::ROOT,
+        "app",
+        &Preconditions::default(),
+    );
+    assert!(matches!(gone, Ok(Removed::Row(_))));
+    let put = write::put(
+        &mut connection,
+        app.id,
+        "d",
+        Expected::Absent,
+        body("{}", &[], app.id),
+    );
+    assert!(matches!(put, Err(PutError::NoParent)));
+    assert!(
+        application(&mut connection, "app").id.0 > app.id.0,
+        "an id is never used again"
+    );
+}
+
+#[test]
+fn a_refused_claim_leaves_the_resource_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let mut connection = connection(&folder);
+    let app = application(&mut connection, "app");
+    let mut put = |name, expected, aliases: &[&str]| {
+        write::put(
+            &mut connection,
+            app.id,
+            name,
+            expected,
+            body("{}", aliases, app.id),
+        )
+    };
+    put("a", Expected::Absent, &["x"]).unwrap();
+    let b = put("b", Expected::Absent, &["y"]).unwrap();
+    let refused = put("b", Expected::Revision(b.revision), &["z", "x"]);
+    assert!(matches!(refused, Err(PutError::Taken(Some(1)))));
+    put("c", Expected::Absent, &["z"]).expect("not claimed by the refused write");
+    let refused = put("d", Expected::Absent, &["y"]);
+    assert!(
+        matches!(refused, Err(PutError::Taken(Some(0)))),
+        "still claimed"
+    );
+}
+
+#[test]
+fn a_deleted_applications_devices_are_removed_bit_by_bit() {
+    let folder = TempDir::new().unwrap();
+    let mut connection = connection(&folder);
+    let (app, other) = (
+        application(&mut connection, "app"),
+        application(&mut connection, "other"),
+    );
+    for n in 0..1200 {
+        let (name, alias) = (format!("d{n}"), format!("a{n}"));
+        let body = body(&"x".repeat(500), &[&alias], app.id);
+        write::put(&mut connection, app.id, &name, Expected::Absent, body).unwrap();
+    }
+    let kept = body("{}", &["a0"], other.id);
+    write::put(&mut connection, other.id, "d0", Expected::Absent, kept).unwrap();
+    let pages = count(&connection, "pragma_page_count()").max(
+        connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap(),
+    );
+    write::remove(
+        &mut connection,
+        ResourceId::ROOT,
+        "app",
+        &Preconditions::default(),
+    )
+    .unwrap();
+
+    let lock = Lock::take(&folder.path().join("registry.db")).unwrap();
+    let mut writer = Writer {
+        connection,
+        purge_due: true,
+        _lock: lock,
+    };
+    let mut steps = 0;
+    while write::purge(&mut writer) {
+        steps += 1;
+    }
+    assert!((3..10).contains(&steps), "{steps}");
+    let connection = writer.connection;
+    assert_eq!(count(&connection, "resource"), 2);
+    assert_eq!(count(&connection, "claim"), 1);
+    assert_eq!(count(&connection, "doomed"), 0);
+    let left: i64 = connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    assert!(left < pages / 2, "{left} of {pages} pages are left");
+}
+
+#[tokio::test]
+async fn what_is_left_to_remove_is_removed_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let mut connection = connection(&folder);
+    let app = application(&mut connection, "app");
+    write::put(
+        &mut connection,
+        app.id,
+        "d",
+        Expected::Absent,
+        body("{}", &["x"], app.id),
+    )
+    .unwrap();
+    write::remove(
+        &mut connection,
+        ResourceId::ROOT,
+        "app",
+        &Preconditions::default(),
+    )
+    .unwrap();
+    assert_eq!(count(&connection, "doomed"), 1);
+    drop(connection);
+
+    let store = SqliteStore::open(&path).unwrap();
+    let mut left = 1;
+    while left > 0 {
+        left = store
+            .writer
+            .run(|writer| count(&writer.connection, "doomed"))
+            .await
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+    let resources = store
+        .writer
+        .run(|writer| count(&writer.connection, "resource"))
+        .await
+        .unwrap();
+    assert_eq!(resources, 0);
+}
+
+#[tokio::test]
+async fn a_job_is_done_although_its_caller_has_gone_and_before_the_store_is_closed() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("registry.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let put = store.put(
+        ResourceId::ROOT,
+        "app",
+        Expected::Absent,
+        body("{}", &[], ResourceId::ROOT),
+    );
+    let mut put = Box::pin(put);
+    // Polled once, which hands the job over, then dropped.
+    let _ = put.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(put);
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    assert!(store.get(ResourceId::ROOT, "app").await.unwrap().is_some());
+}
