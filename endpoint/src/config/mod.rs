@@ -4,7 +4,7 @@
 //! - The file is read once, at start. Each section has a file here; every option says what it
 //!   means, its default, its unit and its danger.
 //! - An environment variable `LANDFALL__SECTION__KEY` overrides the file, in lists
-//!   `LANDFALL__SINKS__0__TYPE`: see [`source`](self::source).
+//!   `LANDFALL__SINKS__0__TYPE`: the head of `source` has the rules.
 //! - Relative paths start at the folder of the config file.
 //! - Durations and sizes are strings with a unit (`"30s"`, `"64KiB"`): see [`value`].
 //! - Unknown keys are refused, with the line (or the variable) that holds them.
