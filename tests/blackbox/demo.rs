@@ -1,35 +1,212 @@
 //! `landfall demo`: everything at once, with lines to copy.
 
-use std::process::{Command, Stdio};
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::log::Log;
+use crate::harness::ports::Ports;
 use crate::harness::process::Process;
 
-/// The demo has the ports that its printed lines and the documents name, so this program runs it
-/// once; other servers of the tests have ports elsewhere.
-#[test]
-fn the_printed_lines_work_side_by_side() {
-    let folder = TempDir::new().unwrap();
-    let help = Command::new(env!("CARGO_BIN_EXE_landfall"))
-        .args(["demo", "--help"])
-        .output();
-    let help = String::from_utf8(help.unwrap().stdout).unwrap();
-    assert!(help.contains("--data-dir"), "{help}");
+/// A running demo, with what it printed.
+struct Demo {
+    process: Process,
+    log: Log,
+}
 
+impl Demo {
+    fn start(data_dir: &Path) -> Self {
+        let (process, log) = spawn(data_dir, Ports::pick());
+        // The last of what it prints.
+        log.wait_for(0, &["Ctrl-C"]);
+        Self { process, log }
+    }
+
+    /// The printed line that begins so and has this in it, without its indentation.
+    fn line(&self, start: &str, part: &str) -> String {
+        let lines = self.log.lines();
+        let found = lines
+            .iter()
+            .map(|line| line.trim())
+            .find(|line| line.starts_with(start) && line.contains(part));
+        found
+            .unwrap_or_else(|| panic!("no {start} line with {part}: {lines:#?}"))
+            .to_owned()
+    }
+
+    /// The event that was printed: from the line that opens it to the one that closes it.
+    fn event(&self) -> Value {
+        let lines = self.log.lines();
+        let event = lines.iter().skip_while(|line| *line != "{");
+        let end = event
+            .clone()
+            .position(|line| line == "}")
+            .expect("the end of an event");
+        let text: Vec<&str> = event.take(end + 1).map(String::as_str).collect();
+        serde_json::from_str(&text.join("\n")).expect("an event in JSON")
+    }
+
+    /// Copies lines into a shell, as a user does.
+    fn shell(&self, lines: &[String]) -> Output {
+        let export = self.log.lines();
+        let exports = export
+            .iter()
+            .map(|line| line.trim())
+            .filter(|l| l.starts_with("export "));
+        let script: Vec<&str> = exports.chain(lines.iter().map(String::as_str)).collect();
+        let mut command = Command::new("bash");
+        command.args(["-ec", &script.join("\n")]);
+        command.output().expect("bash")
+    }
+}
+
+fn spawn(data_dir: &Path, ports: Ports) -> (Process, Log) {
+    let Ports { mqtt, api, ops } = ports;
     let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
     command
-        .arg("demo")
-        .arg("--data-dir")
-        .arg(folder.path().join("demo"))
+        .args([
+            "demo",
+            "--mqtt-port",
+            &mqtt.to_string(),
+            "--http-port",
+            &api.to_string(),
+        ])
+        .args(["--ops-port", &ops.to_string(), "--data-dir"])
+        .arg(data_dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut process = Process::spawn(&mut command);
     let log = Log::default();
-    log.follow(process.child().stdout.take().unwrap());
-    log.follow(process.child().stderr.take().unwrap());
-    log.wait_for(0, &["mosquitto_sub"]);
-    log.wait_for(0, &["mosquitto_pub"]);
+    log.follow(process.child().stdout.take().expect("a piped stream"));
+    log.follow(process.child().stderr.take().expect("a piped stream"));
+    (process, log)
+}
+
+fn text(output: &Output) -> String {
+    let streams = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&streams).into_owned()
+}
+
+#[test]
+fn the_first_event_is_published_stored_and_shown() {
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(&folder.path().join("demo"));
+    let event = demo.event();
+    assert_eq!(event["type"], "io.drogue.event.v1");
+    assert_eq!(event["source"], "drogue://demo/sensor01");
+    assert_eq!(event["data"], json!({ "temp": 21.5 }));
+}
+
+#[test]
+fn the_printed_lines_work_side_by_side() {
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(&folder.path().join("a demo"));
+    let mut subscriber = Process::spawn(
+        Command::new("bash")
+            .args([
+                "-c",
+                &format!("exec stdbuf -oL {} -d", demo.line("mosquitto_sub", "-t")),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    let received = Log::default();
+    received.follow(subscriber.child().stdout.take().unwrap());
+    received.wait_for(0, &["Subscribed"]);
+
+    for publish in [
+        demo.line("mosquitto_pub", "sensor01@"),
+        demo.line("mosquitto_pub", "gateway01@"),
+    ] {
+        let output = demo.shell(&[publish]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let command = demo.shell(&[demo.line("curl", "/api/command/")]);
+    assert!(
+        text(&command).contains("acknowledged"),
+        "{}",
+        text(&command)
+    );
+    received.wait_for(0, &["command/inbox//set-temp", "{\"target\":23}"]);
+
+    let events = demo.shell(&[format!("{} -s", demo.line("curl", "/api/events/"))]);
+    let events: Value = serde_json::from_slice(&events.stdout).expect("a batch of events");
+    let published: Vec<(&Value, &Value)> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["type"] == "io.drogue.event.v1")
+        .map(|event| (&event["device"], &event["data"]["temp"]))
+        .collect();
+    let (sensor01, sensor02) = (json!("sensor01"), json!("sensor02"));
+    let (first, second, third) = (json!(21.5), json!(22.5), json!(19));
+    assert_eq!(
+        published,
+        [
+            (&sensor01, &first),
+            (&sensor01, &second),
+            (&sensor02, &third)
+        ]
+    );
+}
+
+#[test]
+fn the_printed_command_lines_work() {
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(&folder.path().join("demo"));
+    let devices = demo.shell(&[demo.line(env!("CARGO_BIN_EXE_landfall"), "get devices")]);
+    for device in ["sensor01", "gateway01", "sensor02"] {
+        assert!(text(&devices).contains(device), "{}", text(&devices));
+    }
+    let command = demo.shell(&[demo.line(env!("CARGO_BIN_EXE_landfall"), " command ")]);
+    // Nobody subscribes to it now.
+    assert!(!command.status.success(), "{}", text(&command));
+}
+
+#[test]
+fn the_next_demo_goes_on_with_the_same_files() {
+    let folder = TempDir::new().unwrap();
+    let data_dir = folder.path().join("demo");
+    let mut demo = Demo::start(&data_dir);
+    let token = fs::read_to_string(data_dir.join("token")).unwrap();
+    let mode = fs::metadata(data_dir.join("token"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600, "the token is its owner's alone");
+    demo.process.signal(Signal::SIGINT);
+    assert!(demo.process.wait().success());
+
+    let demo = Demo::start(&data_dir);
+    assert_eq!(fs::read_to_string(data_dir.join("token")).unwrap(), token);
+    let curl = format!("{} -s", demo.line("curl", "/api/events/"));
+    let events: Value = serde_json::from_slice(&demo.shell(&[curl]).stdout).unwrap();
+    let published = events.as_array().unwrap().iter();
+    assert_eq!(
+        published.filter(|event| event["subject"] == "temp").count(),
+        2
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_option_that_moves_it() {
+    let folder = TempDir::new().unwrap();
+    let ports = Ports::pick();
+    let _holder = TcpListener::bind(("127.0.0.1", ports.api)).unwrap();
+    let (mut process, log) = spawn(&folder.path().join("demo"), ports);
+    assert!(!process.wait().success());
+    log.finish();
+    let said = log.lines().join("\n");
+    assert!(
+        said.contains(&ports.api.to_string()) && said.contains("--http-port"),
+        "{said}"
+    );
 }

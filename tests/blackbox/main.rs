@@ -26,6 +26,7 @@ mod events_api;
 mod hostile;
 mod kill;
 mod limits;
+mod malformed;
 mod mosquitto_commands;
 mod mosquitto_publish;
 mod ops;

@@ -160,7 +160,7 @@ fn a_will_has_its_content_type_and_its_delay_counts_as_none() {
 }
 
 #[test]
-fn mosquitto_sub_leaves_its_will_when_it_is_killed_and_none_when_it_ends() {
+fn mosquitto_sub_leaves_its_will_when_it_is_killed() {
     let server = Server::shared();
     let will = [
         "--will-topic",
@@ -170,11 +170,25 @@ fn mosquitto_sub_leaves_its_will_when_it_is_killed_and_none_when_it_ends() {
         "--will-qos",
         "1",
     ];
-    let inbox = "command/inbox//#";
     for (version, count) in Version::ALL.into_iter().zip(1..) {
-        Subscriber::start(&server, version, "sensor01", inbox, &will).stop();
+        let inbox = "command/inbox//#";
         Subscriber::start(&server, version, "sensor01", inbox, &will).kill();
         let events = server.wait_published(APP, count);
         assert_will(&events[count - 1], "sensor01");
     }
+}
+
+#[test]
+fn mosquitto_sub_ends_with_or_without_its_will_as_it_says() {
+    let server = Server::shared();
+    let will = ["--will-topic", "gone", "--will-payload", "{\"lost\":true}"];
+    let inbox = "command/inbox//#";
+    for version in [Version::V31, Version::V311] {
+        Subscriber::start(&server, version, "sensor01", inbox, &will).stop();
+    }
+    server.wait_connection_events(APP, "sensor01", &[true, false, true, false]);
+    assert!(server.published(APP).is_empty());
+    // With MQTT 5, mosquitto_sub ends with DISCONNECT 0x04.
+    Subscriber::start(&server, Version::V5, "sensor01", inbox, &will).stop();
+    assert_will(&server.wait_published(APP, 1)[0], "sensor01");
 }

@@ -24,7 +24,9 @@ impl Log {
                 .read_until(b'\n', &mut line)
                 .is_ok_and(|read| read > 0)
             {
-                let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+                let text = String::from_utf8_lossy(&line)
+                    .trim_end_matches(['\n', '\r'])
+                    .to_owned();
                 lines
                     .lock()
                     .expect("a reader of the log panicked")
