@@ -52,7 +52,8 @@ impl PreSharedKey {
 impl Device {
     pub(crate) fn from_row(row: &Row) -> Result<Device, Invalid> {
         let spec: DeviceSpec<Held> = read_stored(&row.spec)?;
-        let mut passwords = Vec::new();
+        // Kept for every device in the cache: no room for more than there are.
+        let mut passwords = Vec::with_capacity(spec.authentication.credentials.len());
         let mut keys = Vec::new();
         for credential in spec.authentication.credentials {
             match credential {

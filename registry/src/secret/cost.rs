@@ -21,7 +21,7 @@ const MAX_ARGON2_LANES: u32 = 16;
 /// Cost of the Argon2id hash under which plain passwords are stored.
 ///
 /// The default is the OWASP Password Storage Cheat Sheet's minimum with the least time: 19 MiB of
-/// memory, 2 passes, 1 lane, about 15 ms of one core. Memory, not time, is what makes guessing
+/// memory, 2 passes, 1 lane, some 15 to 35 ms of one core. Memory, not time, is what makes guessing
 /// dear; the first log-in of a device after a start pays it once, later ones are remembered.
 /// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

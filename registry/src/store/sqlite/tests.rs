@@ -208,6 +208,52 @@ fn a_deleted_applications_devices_are_removed_bit_by_bit() {
     assert!(left < pages / 2, "{left} of {pages} pages are left");
 }
 
+#[test]
+fn a_full_disk_refuses_writes_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let mut connection = connection(&folder);
+    let app = application(&mut connection, "app");
+    let pages: i64 = connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
+    connection
+        .pragma_update(None, "max_page_count", pages + 4)
+        .unwrap();
+    let mut put = |n: i32| {
+        let body = body(&"x".repeat(4000), &[], app.id);
+        write::put(
+            &mut connection,
+            app.id,
+            &format!("d{n}"),
+            Expected::Absent,
+            body,
+        )
+    };
+    let stored = (0..).find(|n| put(*n).is_err()).unwrap();
+    let PutError::Unavailable(refused) = put(stored).err().unwrap() else {
+        panic!("not refused")
+    };
+    assert!(refused.to_string().contains("disk is full"), "{refused}");
+
+    for n in 0..stored {
+        assert!(
+            read::get(&connection, app.id, &format!("d{n}"))
+                .unwrap()
+                .is_some()
+        );
+    }
+    assert!(
+        read::get(&connection, app.id, &format!("d{stored}"))
+            .unwrap()
+            .is_none()
+    );
+    connection
+        .pragma_update(None, "max_page_count", 1 << 30)
+        .unwrap();
+    let body = body("{}", &[], app.id);
+    write::put(&mut connection, app.id, "later", Expected::Absent, body).unwrap();
+}
+
 #[tokio::test]
 async fn what_is_left_to_remove_is_removed_after_a_restart() {
     let folder = TempDir::new().unwrap();
