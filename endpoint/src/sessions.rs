@@ -30,14 +30,22 @@ impl Sessions {
     }
 
     fn devices(&self, application: &str) -> Option<Arc<Devices>> {
-        let applications = self.applications.read().unwrap_or_else(PoisonError::into_inner);
+        let applications = self
+            .applications
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         applications.get(application).cloned()
     }
 
     /// The application's name, shared by all its connections.
     pub fn application_name(&self, application: &str) -> Arc<str> {
-        let applications = self.applications.read().unwrap_or_else(PoisonError::into_inner);
-        let known = applications.get_key_value(application).map(|(name, _)| Arc::clone(name));
+        let applications = self
+            .applications
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = applications
+            .get_key_value(application)
+            .map(|(name, _)| Arc::clone(name));
         known.unwrap_or_else(|| application.into())
     }
 
@@ -45,7 +53,10 @@ impl Sessions {
         if let Some(devices) = self.devices(application) {
             return devices;
         }
-        let mut applications = self.applications.write().unwrap_or_else(PoisonError::into_inner);
+        let mut applications = self
+            .applications
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(applications.entry(Arc::clone(application)).or_default())
     }
 
@@ -83,14 +94,18 @@ impl Sessions {
     /// Removes a connection. `on_last` runs if it was the device's last.
     pub fn remove(&self, link: &Arc<Link>, on_last: impl FnOnce()) {
         let identity = &link.identity;
-        let Some(devices) = self.devices(&identity.application) else { return };
-        let dashmap::Entry::Occupied(mut entry) = devices.entry(Box::from(&*identity.device)) else {
+        let Some(devices) = self.devices(&identity.application) else {
+            return;
+        };
+        let dashmap::Entry::Occupied(mut entry) = devices.entry(Box::from(&*identity.device))
+        else {
             return;
         };
         let links = entry.get_mut();
         let before = links.len();
         links.retain(|other| !Arc::ptr_eq(other, link));
-        self.count.fetch_sub(before - links.len(), Ordering::Relaxed);
+        self.count
+            .fetch_sub(before - links.len(), Ordering::Relaxed);
         if links.is_empty() && before > 0 {
             on_last();
             entry.remove();
@@ -106,20 +121,31 @@ impl Sessions {
 
     /// The connections of an application.
     pub fn of_application(&self, application: &str) -> Vec<Arc<Link>> {
-        self.devices(application).map(|devices| all_links(&devices)).unwrap_or_default()
+        self.devices(application)
+            .map(|devices| all_links(&devices))
+            .unwrap_or_default()
     }
 
     /// All connections.
     pub fn all(&self) -> Vec<Arc<Link>> {
-        let applications = self.applications.read().unwrap_or_else(PoisonError::into_inner);
+        let applications = self
+            .applications
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let devices: Vec<_> = applications.values().cloned().collect();
         drop(applications);
-        devices.iter().flat_map(|devices| all_links(devices)).collect()
+        devices
+            .iter()
+            .flat_map(|devices| all_links(devices))
+            .collect()
     }
 }
 
 fn all_links(devices: &Devices) -> Vec<Arc<Link>> {
-    devices.iter().flat_map(|links| links.value().clone()).collect()
+    devices
+        .iter()
+        .flat_map(|links| links.value().clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -155,7 +181,10 @@ mod tests {
         let old = link("d", "c");
         assert!(sessions.add(&old, 4, || ()).is_empty());
         assert!(sessions.add(&link("d", "other"), 4, || ()).is_empty());
-        assert!(sessions.add(&link("e", "c"), 4, || ()).is_empty(), "client ids are per device");
+        assert!(
+            sessions.add(&link("e", "c"), 4, || ()).is_empty(),
+            "client ids are per device"
+        );
         let leaving = sessions.add(&link("d", "c"), 4, || ());
         assert!(Arc::ptr_eq(&leaving[0], &old));
         assert_eq!(leaving.len(), 1);

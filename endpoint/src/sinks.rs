@@ -30,8 +30,15 @@ impl Sinks {
     /// The sinks in configured order, each with whether it is required, and the reader of the
     /// first log among them.
     pub fn new(sinks: Vec<(Arc<dyn Sink>, bool)>, reader: Option<LogReader>) -> Self {
-        let target = |(index, (sink, required))| Target { sink, index, required };
-        Self { all: sinks.into_iter().enumerate().map(target).collect(), reader }
+        let target = |(index, (sink, required))| Target {
+            sink,
+            index,
+            required,
+        };
+        Self {
+            all: sinks.into_iter().enumerate().map(target).collect(),
+            reader,
+        }
     }
 
     /// All of them.
@@ -59,7 +66,11 @@ impl Sinks {
                 "the application names a sink that is not configured"
             );
         }
-        if route.is_empty() { Arc::clone(&self.all) } else { route }
+        if route.is_empty() {
+            Arc::clone(&self.all)
+        } else {
+            route
+        }
     }
 
     /// What is wrong with required sinks now, one text for each.

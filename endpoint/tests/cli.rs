@@ -1,5 +1,13 @@
 //! The command line as its users meet it: exit codes, what goes to which stream, and the demo.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},

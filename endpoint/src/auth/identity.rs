@@ -65,19 +65,33 @@ impl Claim {
     /// # Errors
     ///
     /// [`ClaimError`]: wrong or missing credentials.
-    pub fn of(connect: &Connect<'_>, anonymous: Option<&(String, String)>) -> Result<Self, ClaimError> {
+    pub fn of(
+        connect: &Connect<'_>,
+        anonymous: Option<&(String, String)>,
+    ) -> Result<Self, ClaimError> {
         let user = match connect.user_name {
             None | Some("") => return Self::anonymous(anonymous),
             Some(user) => user,
         };
         let password = connect.password.ok_or(ClaimError::NoPassword)?.to_vec();
         if let Some((device, application)) = split_identity(user)? {
-            return Ok(Self { application, device, proof: Proof::Password(password) });
+            return Ok(Self {
+                application,
+                device,
+                proof: Proof::Password(password),
+            });
         }
         match split_identity(connect.client_id)? {
             Some((device, application)) => {
-                let proof = Proof::User { user: user.to_owned(), password };
-                Ok(Self { application, device, proof })
+                let proof = Proof::User {
+                    user: user.to_owned(),
+                    password,
+                };
+                Ok(Self {
+                    application,
+                    device,
+                    proof,
+                })
             }
             None => Err(ClaimError::NoApplication),
         }
@@ -85,7 +99,11 @@ impl Claim {
 
     fn anonymous(anonymous: Option<&(String, String)>) -> Result<Self, ClaimError> {
         let (device, application) = anonymous.cloned().ok_or(ClaimError::NoUserName)?;
-        Ok(Self { application, device, proof: Proof::Anonymous })
+        Ok(Self {
+            application,
+            device,
+            proof: Proof::Anonymous,
+        })
     }
 }
 
@@ -166,7 +184,13 @@ mod tests {
         let claim = Claim::of(&connect("dev@app", Some("operator")), None).unwrap();
         assert_eq!((&*claim.device, &*claim.application), ("dev", "app"));
         let user = "operator".to_owned();
-        assert_eq!(claim.proof, Proof::User { user, password: b"secret".to_vec() });
+        assert_eq!(
+            claim.proof,
+            Proof::User {
+                user,
+                password: b"secret".to_vec()
+            }
+        );
     }
 
     #[test]
@@ -175,9 +199,15 @@ mod tests {
         assert_eq!(claimed("dev", "@app"), Err(ClaimError::NoApplication));
         assert_eq!(claimed("", "%zz@app"), Err(ClaimError::Encoding));
         assert_eq!(claimed("", "%ff@app"), Err(ClaimError::Encoding));
-        let without = Connect { password: None, ..connect("", Some("a@b")) };
+        let without = Connect {
+            password: None,
+            ..connect("", Some("a@b"))
+        };
         assert_eq!(Claim::of(&without, None), Err(ClaimError::NoPassword));
-        assert_eq!(Claim::of(&connect("a@b", None), None), Err(ClaimError::NoUserName));
+        assert_eq!(
+            Claim::of(&connect("a@b", None), None),
+            Err(ClaimError::NoUserName)
+        );
     }
 
     #[test]

@@ -34,7 +34,13 @@ impl CommandHub {
         queue: usize,
         outcomes: IntCounterVec,
     ) -> Self {
-        Self { registry, sessions, instance, queue, outcomes }
+        Self {
+            registry,
+            sessions,
+            instance,
+            queue,
+            outcomes,
+        }
     }
 
     /// Sends a command and waits for its outcome.
@@ -52,10 +58,7 @@ impl CommandHub {
         result
     }
 
-    async fn send_uncounted(
-        &self,
-        request: CommandRequest,
-    ) -> Result<CommandReport, CommandError> {
+    async fn send_uncounted(&self, request: CommandRequest) -> Result<CommandReport, CommandError> {
         let name = CommandName::parse(&request.command)
             .map_err(|error| CommandError::BadName(error.to_string()))?;
         let found = self.find(&request.application, &request.device).await?;
@@ -68,23 +71,34 @@ impl CommandHub {
             content_type: request.content_type.map(Into::into),
         });
         let (reporter, reports) = mpsc::unbounded_channel();
-        let make = |link: &Link| {
-            Handed::new(&command, &reporter, &link.identity.device, unattended)
-        };
+        let make =
+            |link: &Link| Handed::new(&command, &reporter, &link.identity.device, unattended);
         self.hand_over(&found, &command.device, make).await?;
         drop(reporter);
         if unattended {
-            return Ok(CommandReport { outcome: Outcome::HandedOver, deliveries: Vec::new() });
+            return Ok(CommandReport {
+                outcome: Outcome::HandedOver,
+                deliveries: Vec::new(),
+            });
         }
         self.gather(&command, reports, deadline).await
     }
 
     async fn find(&self, application: &str, device: &str) -> Result<Found, CommandError> {
         let unavailable = |_| CommandError::Unavailable;
-        match self.registry.device(application, device).await.map_err(unavailable)? {
+        match self
+            .registry
+            .device(application, device)
+            .await
+            .map_err(unavailable)?
+        {
             Some(found) => Ok(found),
             None => {
-                let known = self.registry.application(application).await.map_err(unavailable)?;
+                let known = self
+                    .registry
+                    .application(application)
+                    .await
+                    .map_err(unavailable)?;
                 Err(match known {
                     Some(_) => CommandError::UnknownDevice,
                     None => CommandError::UnknownApplication,
@@ -105,8 +119,10 @@ impl CommandHub {
         if links.is_empty() {
             return Err(CommandError::NotConnected);
         }
-        let offers: Vec<Offer> =
-            links.iter().map(|link| link.offer(device, self.queue, || make(link))).collect();
+        let offers: Vec<Offer> = links
+            .iter()
+            .map(|link| link.offer(device, self.queue, || make(link)))
+            .collect();
         if offers.contains(&Offer::Taken) {
             Ok(())
         } else if offers.contains(&Offer::Full) {
@@ -130,7 +146,10 @@ impl CommandHub {
             if *link.identity.device == *device {
                 continue;
             }
-            let gateway = self.registry.device(application, &link.identity.device).await;
+            let gateway = self
+                .registry
+                .device(application, &link.identity.device)
+                .await;
             let gateway = gateway.map_err(|_| CommandError::Unavailable)?;
             if gateway.is_some_and(|gateway| found.device.selects_gateway(&gateway.device)) {
                 links.push(link);
@@ -165,7 +184,14 @@ impl CommandHub {
             return Err(failure);
         }
         let acknowledged = deliveries.iter().any(|d| d.qos == QoS::AtLeastOnce as u8);
-        let outcome = if acknowledged { Outcome::Acknowledged } else { Outcome::Sent };
-        Ok(CommandReport { outcome, deliveries })
+        let outcome = if acknowledged {
+            Outcome::Acknowledged
+        } else {
+            Outcome::Sent
+        };
+        Ok(CommandReport {
+            outcome,
+            deliveries,
+        })
     }
 }

@@ -7,6 +7,6 @@ mod report;
 pub use hub::CommandHub;
 pub use name::CommandName;
 pub use report::{
-    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Outcome, SessionFailure,
-    SessionReport,
+    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Outcome,
+    SessionFailure, SessionReport,
 };

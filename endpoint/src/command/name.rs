@@ -26,7 +26,7 @@ impl CommandName {
     ///
     /// # Errors
     ///
-    /// [`NameError`]: empty, too long, or with a character that a topic level cannot have.
+    /// `NameError`: empty, too long, or with a character that a topic level cannot have.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         match name {
             "" => Err(NameError::Empty),
@@ -53,9 +53,16 @@ mod tests {
     fn a_name_is_one_topic_level() {
         assert_eq!(CommandName::parse("set-temp").unwrap().as_str(), "set-temp");
         assert_eq!(CommandName::parse(""), Err(NameError::Empty));
-        assert_eq!(CommandName::parse(&"x".repeat(1025)), Err(NameError::TooLong));
+        assert_eq!(
+            CommandName::parse(&"x".repeat(1025)),
+            Err(NameError::TooLong)
+        );
         for name in ["a/b", "+", "a#", "a\0", "a\n"] {
-            assert_eq!(CommandName::parse(name), Err(NameError::Character), "{name:?}");
+            assert_eq!(
+                CommandName::parse(name),
+                Err(NameError::Character),
+                "{name:?}"
+            );
         }
     }
 }

@@ -74,8 +74,12 @@ impl Handed {
 
     /// Tells the sender what became of it in this session.
     pub fn report(self, qos: QoS, result: Result<(), SessionFailure>) {
-        let report =
-            SessionReport { via: self.via, qos, latency: self.since.elapsed(), result };
+        let report = SessionReport {
+            via: self.via,
+            qos,
+            latency: self.since.elapsed(),
+            result,
+        };
         // A sender that has given up is no longer interested.
         let _ = self.reporter.send(report);
     }

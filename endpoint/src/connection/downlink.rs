@@ -35,13 +35,17 @@ struct Begun {
 impl Downlink {
     /// The client acknowledged one message of a command.
     pub(super) fn acknowledged(&mut self, token: u64, reason: ReasonCode) {
-        let failure = reason.is_failure().then_some(SessionFailure::Refused(reason));
+        let failure = reason
+            .is_failure()
+            .then_some(SessionFailure::Refused(reason));
         self.finish_one(token, failure);
     }
 
     /// One message of a command is settled; the last one settles the command.
     fn finish_one(&mut self, token: u64, failure: Option<SessionFailure>) {
-        let Some(at) = self.begun.iter().position(|begun| begun.token == token) else { return };
+        let Some(at) = self.begun.iter().position(|begun| begun.token == token) else {
+            return;
+        };
         if let Some(begun) = self.begun.get_mut(at) {
             begun.failure = begun.failure.or(failure);
             begun.open = begun.open.saturating_sub(1);
@@ -53,14 +57,20 @@ impl Downlink {
         if self.begun.is_empty() {
             self.begun = Vec::new();
         }
-        begun.handed.report(QoS::AtLeastOnce, begun.failure.map_or(Ok(()), Err));
+        begun
+            .handed
+            .report(QoS::AtLeastOnce, begun.failure.map_or(Ok(()), Err));
     }
 
     /// Begins a command: its messages go into the backlog.
     fn begin(&mut self, handed: Handed, link: &Link) {
         let command = Arc::clone(&handed.command);
         let deliveries = link.with_inbox(|inbox| {
-            inbox.deliveries(&command.device, &link.identity.device, command.name.as_str())
+            inbox.deliveries(
+                &command.device,
+                &link.identity.device,
+                command.name.as_str(),
+            )
         });
         // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
         if deliveries.is_empty() {
@@ -68,8 +78,15 @@ impl Downlink {
         }
         self.last_token += 1;
         let token = self.last_token;
-        self.begun.push(Begun { token, handed, open: deliveries.len(), failure: None });
-        let entries = deliveries.into_iter().map(|d| (token, Arc::clone(&command), d));
+        self.begun.push(Begun {
+            token,
+            handed,
+            open: deliveries.len(),
+            failure: None,
+        });
+        let entries = deliveries
+            .into_iter()
+            .map(|d| (token, Arc::clone(&command), d));
         self.backlog.extend(entries);
     }
 
@@ -93,7 +110,8 @@ impl Downlink {
 
     /// A QoS 0 message is on its way; alone, it settles its command as sent.
     fn sent(&mut self, token: u64) {
-        let alone = |begun: &Begun| begun.token == token && begun.open == 1 && begun.failure.is_none();
+        let alone =
+            |begun: &Begun| begun.token == token && begun.open == 1 && begun.failure.is_none();
         match self.begun.iter().position(alone) {
             Some(at) if !self.has_acknowledged_part(token) => {
                 let begun = self.begun.swap_remove(at);
@@ -105,7 +123,9 @@ impl Downlink {
 
     /// Whether a message of the command at QoS 1 is still to come.
     fn has_acknowledged_part(&self, token: u64) -> bool {
-        self.backlog.iter().any(|(t, _, d)| *t == token && d.qos != QoS::AtMostOnce)
+        self.backlog
+            .iter()
+            .any(|(t, _, d)| *t == token && d.qos != QoS::AtMostOnce)
     }
 
     /// Whether a further command can be begun.
@@ -120,7 +140,9 @@ impl<S: Stream> Live<S> {
         self.downlink.deliver(&mut self.session);
         while self.downlink.is_free() && self.session.is_connected() {
             let may = self.session.can_deliver();
-            let Some(handed) = self.link.next_command(|c| may || c.is_abandoned()) else { return };
+            let Some(handed) = self.link.next_command(|c| may || c.is_abandoned()) else {
+                return;
+            };
             // Nobody waits for it any more: a late command is worse than none.
             if handed.is_abandoned() {
                 continue;

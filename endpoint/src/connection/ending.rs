@@ -31,7 +31,11 @@ impl<S: Stream> Live<S> {
         }
         self.leave(sequence + 1);
         let cause = closed.map(|closed| closed.close);
-        ConnectionEnded { link: &self.link, cause }.emit(&self.shared.telemetry);
+        ConnectionEnded {
+            link: &self.link,
+            cause,
+        }
+        .emit(&self.shared.telemetry);
         if !lost {
             await_close(&mut self.stream).await;
         }
@@ -40,8 +44,15 @@ impl<S: Stream> Live<S> {
     /// By the same rules as a publish `[MQTT-3.1.2-8]`.
     async fn publish_will(&mut self, will: &OwnedPublish, sequence: Sequence) {
         let patience = Duration::from_millis(self.door.limits.stall_timeout);
-        if tokio::time::timeout(patience, room_comes(&self.link, &self.uplink)).await.is_err() {
-            WillDropped { link: &self.link, cause: "no_room" }.emit(&self.shared.telemetry);
+        if tokio::time::timeout(patience, room_comes(&self.link, &self.uplink))
+            .await
+            .is_err()
+        {
+            WillDropped {
+                link: &self.link,
+                cause: "no_room",
+            }
+            .emit(&self.shared.telemetry);
             return;
         }
         let mut verdict = self.try_will(will, sequence, None);
@@ -51,7 +62,11 @@ impl<S: Stream> Live<S> {
                 Ok(found) => verdict = self.try_will(will, sequence, Some(&found)),
                 Err(_) => {
                     let cause = "registry_unavailable";
-                    WillDropped { link: &self.link, cause }.emit(&self.shared.telemetry);
+                    WillDropped {
+                        link: &self.link,
+                        cause,
+                    }
+                    .emit(&self.shared.telemetry);
                     return;
                 }
             }
@@ -64,7 +79,11 @@ impl<S: Stream> Live<S> {
             Verdict::Refused(_, because) => because.as_str(),
             Verdict::NoRoom | Verdict::Ask(_) => "no_room",
         };
-        WillDropped { link: &self.link, cause }.emit(&self.shared.telemetry);
+        WillDropped {
+            link: &self.link,
+            cause,
+        }
+        .emit(&self.shared.telemetry);
     }
 
     fn try_will(
@@ -75,7 +94,12 @@ impl<S: Stream> Live<S> {
     ) -> Verdict {
         let mut scratch = Scratch::take(self.shared.sinks.all().len());
         let registry = &self.shared.registry;
-        let arrival = Arrival { sequence, time: Timestamp::now(), registry, asked };
+        let arrival = Arrival {
+            sequence,
+            time: Timestamp::now(),
+            registry,
+            asked,
+        };
         let verdict = self.uplink.publish(&will.borrow(), &arrival, &mut scratch);
         self.uplink.hand_over(&mut scratch);
         scratch.give_back();

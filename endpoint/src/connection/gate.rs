@@ -48,8 +48,13 @@ struct Denied {
 }
 
 impl Denied {
-    fn new(reason: ReasonCode, outcome: LogInOutcome, cause: impl ToString) -> Self {
-        Self { reason, text: None, outcome, cause: cause.to_string() }
+    fn new(reason: ReasonCode, outcome: LogInOutcome, cause: impl Into<String>) -> Self {
+        Self {
+            reason,
+            text: None,
+            outcome,
+            cause: cause.into(),
+        }
     }
 }
 
@@ -69,19 +74,28 @@ pub(super) async fn admit<S: Stream>(
             return None;
         }
         let cause = close.map_or_else(String::new, |close| close.to_string());
-        let refused = ConnectRefused { peer, claim: None, outcome: LogInOutcome::Protocol, cause };
+        let refused = ConnectRefused {
+            peer,
+            claim: None,
+            outcome: LogInOutcome::Protocol,
+            cause,
+        };
         refused.emit(&shared.telemetry);
         say_farewell(stream, &mut session).await;
         return None;
     };
     match log_in(&request, shared).await {
-        Ok((found, credential)) => {
-            Some(let_in(request, found, credential, session, pending, peer, door, shared))
-        }
+        Ok((found, credential)) => Some(let_in(
+            request, found, credential, session, pending, peer, door, shared,
+        )),
         Err(denied) => {
             let claim = request.claim.as_ref().ok();
-            let refused =
-                ConnectRefused { peer, claim, outcome: denied.outcome, cause: denied.cause };
+            let refused = ConnectRefused {
+                peer,
+                claim,
+                outcome: denied.outcome,
+                cause: denied.cause,
+            };
             refused.emit(&shared.telemetry);
             session.refuse(denied.reason, denied.text);
             say_farewell(stream, &mut session).await;
@@ -101,10 +115,11 @@ async fn read_connect<S: Stream>(
     let patience = Duration::from_millis(door.limits.connect_timeout);
     let deadline = tokio::time::Instant::now() + patience;
     loop {
-        if let Some((used, event)) =
-            session.handle_input(&door.limits, shared.clock.now(), pending)
+        if let Some((used, event)) = session.handle_input(&door.limits, shared.clock.now(), pending)
         {
-            let Event::Connect(connect) = event else { return None };
+            let Event::Connect(connect) = event else {
+                return None;
+            };
             let request = Request {
                 claim: Claim::of(&connect, door.anonymous.as_ref()),
                 client_id_made_up: connect.client_id.is_empty(),
@@ -156,14 +171,26 @@ async fn log_in(
 ) -> Result<(Found, Option<CredentialId>), Denied> {
     if shared.is_stopping() {
         let outcome = LogInOutcome::Stopping;
-        return Err(Denied::new(ReasonCode::SERVER_UNAVAILABLE, outcome, "the server stops"));
+        return Err(Denied::new(
+            ReasonCode::SERVER_UNAVAILABLE,
+            outcome,
+            "the server stops",
+        ));
     }
     if shared.sessions.len() >= shared.config.limits.connections.get() {
         let outcome = LogInOutcome::Limit;
-        return Err(Denied::new(ReasonCode::QUOTA_EXCEEDED, outcome, "too many connections"));
+        return Err(Denied::new(
+            ReasonCode::QUOTA_EXCEEDED,
+            outcome,
+            "too many connections",
+        ));
     }
     let claim = request.claim.as_ref().map_err(|error| {
-        Denied::new(ReasonCode::BAD_USER_NAME_OR_PASSWORD, LogInOutcome::Credentials, error)
+        Denied::new(
+            ReasonCode::BAD_USER_NAME_OR_PASSWORD,
+            LogInOutcome::Credentials,
+            error.to_string(),
+        )
     })?;
     let (found, credential) = verify(claim, shared).await?;
     if let Some(will) = &request.will {
@@ -180,34 +207,39 @@ async fn log_in(
     Ok((found, credential))
 }
 
-async fn verify(
-    claim: &Claim,
-    shared: &Shared,
-) -> Result<(Found, Option<CredentialId>), Denied> {
+async fn verify(claim: &Claim, shared: &Shared) -> Result<(Found, Option<CredentialId>), Denied> {
     let presented = match &claim.proof {
         Proof::Password(password) => Presented::Password(password),
         Proof::User { user, password } => Presented::UserPassword { user, password },
         Proof::Anonymous => return anonymous(claim, shared).await,
     };
-    let log_in = shared.registry.log_in(&claim.application, &claim.device, presented).await;
+    let log_in = shared
+        .registry
+        .log_in(&claim.application, &claim.device, presented)
+        .await;
     match log_in {
         Ok(log_in) => {
-            let found = Found { application: log_in.application, device: log_in.device };
+            let found = Found {
+                application: log_in.application,
+                device: log_in.device,
+            };
             Ok((found, Some(log_in.credential)))
         }
         Err(LogInError::Refused(cause)) => Err(Denied::new(
             ReasonCode::BAD_USER_NAME_OR_PASSWORD,
             LogInOutcome::Credentials,
-            cause,
+            cause.to_string(),
         )),
         Err(LogInError::Busy) => Err(Denied::new(
             ReasonCode::SERVER_BUSY,
             LogInOutcome::Busy,
             "too many log-ins wait for their verification",
         )),
-        Err(LogInError::Unavailable(error)) => {
-            Err(Denied::new(ReasonCode::SERVER_UNAVAILABLE, LogInOutcome::Unavailable, error))
-        }
+        Err(LogInError::Unavailable(error)) => Err(Denied::new(
+            ReasonCode::SERVER_UNAVAILABLE,
+            LogInOutcome::Unavailable,
+            error.to_string(),
+        )),
     }
 }
 
@@ -215,9 +247,16 @@ async fn anonymous(
     claim: &Claim,
     shared: &Shared,
 ) -> Result<(Found, Option<CredentialId>), Denied> {
-    let found = shared.registry.device(&claim.application, &claim.device).await;
+    let found = shared
+        .registry
+        .device(&claim.application, &claim.device)
+        .await;
     let found = found.map_err(|error| {
-        Denied::new(ReasonCode::SERVER_UNAVAILABLE, LogInOutcome::Unavailable, error)
+        Denied::new(
+            ReasonCode::SERVER_UNAVAILABLE,
+            LogInOutcome::Unavailable,
+            error.to_string(),
+        )
     })?;
     match found {
         Some(found) if found.application.enabled() && found.device.enabled() => Ok((found, None)),
@@ -230,7 +269,10 @@ async fn anonymous(
 }
 
 /// Enters the connection into the table, sends others away, and writes CONNACK.
-#[expect(clippy::too_many_arguments, reason = "each is used once, and all are needed here")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is used once, and all are needed here"
+)]
 fn let_in(
     request: Request,
     found: Found,
@@ -274,7 +316,13 @@ fn let_in(
     };
     session.accept(&door.limits, shared.clock.now(), accept);
     let will = request.will.map(Box::new);
-    Admitted { session, pending, link, uplink, will }
+    Admitted {
+        session,
+        pending,
+        link,
+        uplink,
+        will,
+    }
 }
 
 /// Writes what the session still has to say, and closes.

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 use landfall_events::event::Timestamp;
 use landfall_events::sink::{OpenBatch, Refusal, Sequence};
-use landfall_protocol::session::{Event, Time};
 use landfall_protocol::packet::{Subscribe, Unsubscribe};
+use landfall_protocol::session::{Event, Time};
 use landfall_protocol::{QoS, ReasonCode};
 use landfall_registry::{Found, Unavailable};
 
@@ -41,14 +41,19 @@ impl<S: Stream> Live<S> {
                 self.held = true;
                 break;
             }
-            let Some((size, event)) = self.session.handle_input(&self.door.limits, now, rest) else {
+            let Some((size, event)) = self.session.handle_input(&self.door.limits, now, rest)
+            else {
                 break;
             };
             used += size;
             match event {
                 Event::Publish(sequence, publish) => {
-                    let arrival =
-                        Arrival { sequence, time, registry: &self.shared.registry, asked: None };
+                    let arrival = Arrival {
+                        sequence,
+                        time,
+                        registry: &self.shared.registry,
+                        asked: None,
+                    };
                     let qos = publish.qos;
                     match self.uplink.publish(&publish, &arrival, scratch) {
                         Verdict::Taken => taken += 1,
@@ -56,7 +61,7 @@ impl<S: Stream> Live<S> {
                             let publish = OwnedPublish::of(&publish);
                             self.ask(&device, publish, sequence, time);
                         }
-                        verdict => self.turn_down(verdict, sequence, qos),
+                        verdict => self.turn_down(&verdict, sequence, qos),
                     }
                     if scratch.batches.iter().any(OpenBatch::is_full) {
                         self.uplink.hand_over(scratch);
@@ -66,9 +71,13 @@ impl<S: Stream> Live<S> {
                 Event::Acknowledged(token, reason) => self.downlink.acknowledged(token, reason),
                 Event::Subscribe(subscribe) => {
                     let packet_id = subscribe.packet_id;
-                    let mut reasons = subscribe_all(&self.link, &subscribe, self.door.subscriptions);
+                    let mut reasons =
+                        subscribe_all(&self.link, &subscribe, self.door.subscriptions);
                     if let Some(reason) = reasons.iter().find(|r| r.is_failure()) {
-                        let refused = SubscriptionRefused { link: &self.link, reason: *reason };
+                        let refused = SubscriptionRefused {
+                            link: &self.link,
+                            reason: *reason,
+                        };
                         refused.emit(&self.shared.telemetry);
                     }
                     self.session.suback(packet_id, &mut reasons);
@@ -91,12 +100,12 @@ impl<S: Stream> Live<S> {
     }
 
     /// A publish that is not taken.
-    fn turn_down(&mut self, verdict: Verdict, sequence: Sequence, qos: QoS) {
+    fn turn_down(&mut self, verdict: &Verdict, sequence: Sequence, qos: QoS) {
         match verdict {
             Verdict::Refused(reason, because) => {
-                self.note_refusal(because);
+                self.note_refusal(*because);
                 if qos != QoS::AtMostOnce {
-                    self.session.refuse_publish(sequence, reason);
+                    self.session.refuse_publish(sequence, *reason);
                 }
             }
             Verdict::NoRoom => self.shared.telemetry.publishes_dropped.inc(),
@@ -106,7 +115,11 @@ impl<S: Stream> Live<S> {
 
     fn note_refusal(&mut self, because: RefusedBecause) {
         let first = !std::mem::replace(&mut self.refusal_logged, true);
-        let refused = PublishRefused { link: &self.link, cause: because.as_str(), first };
+        let refused = PublishRefused {
+            link: &self.link,
+            cause: because.as_str(),
+            first,
+        };
         refused.emit(&self.shared.telemetry);
     }
 
@@ -117,7 +130,12 @@ impl<S: Stream> Live<S> {
             Refusal::TooLarge => (ReasonCode::QUOTA_EXCEEDED, "sink_too_large"),
         };
         let first = !std::mem::replace(&mut self.refusal_logged, true);
-        PublishRefused { link: &self.link, cause, first }.emit(&self.shared.telemetry);
+        PublishRefused {
+            link: &self.link,
+            cause,
+            first,
+        }
+        .emit(&self.shared.telemetry);
         self.session.refuse_publish(sequence, reason);
     }
 
@@ -127,14 +145,25 @@ impl<S: Stream> Live<S> {
         let application = self.link.identity.application.clone();
         let device = device.to_owned();
         let lookup = Box::pin(async move { registry.device(&application, &device).await });
-        self.asking = Some(Box::new(Asking { lookup, publish, sequence, time }));
+        self.asking = Some(Box::new(Asking {
+            lookup,
+            publish,
+            sequence,
+            time,
+        }));
     }
 
     /// Goes on with the publish that waited for the registry, once it has answered.
     pub(super) fn poll_asking(&mut self, cx: &mut Context<'_>, now: Time, scratch: &mut Scratch) {
-        let Some(asking) = &mut self.asking else { return };
-        let Poll::Ready(answer) = asking.lookup.as_mut().poll(cx) else { return };
-        let Some(asking) = self.asking.take() else { return };
+        let Some(asking) = &mut self.asking else {
+            return;
+        };
+        let Poll::Ready(answer) = asking.lookup.as_mut().poll(cx) else {
+            return;
+        };
+        let Some(asking) = self.asking.take() else {
+            return;
+        };
         let Ok(found) = answer else {
             // Neither allowed nor forbidden: the device tries again on a new connection.
             self.session.close(ReasonCode::SERVER_UNAVAILABLE);
@@ -149,7 +178,7 @@ impl<S: Stream> Live<S> {
         };
         match self.uplink.publish(&publish, &arrival, scratch) {
             Verdict::Taken => self.shared.telemetry.publishes_taken.inc(),
-            verdict => self.turn_down(verdict, asking.sequence, publish.qos),
+            verdict => self.turn_down(&verdict, asking.sequence, publish.qos),
         }
         self.uplink.hand_over(scratch);
         self.held = !self.pending.is_empty();
@@ -187,6 +216,10 @@ fn unsubscribe_all(link: &Link, unsubscribe: &Unsubscribe<'_>) -> Vec<ReasonCode
             Some(filter) if inbox.unsubscribe(&filter) => ReasonCode::SUCCESS,
             _ => ReasonCode::NO_SUBSCRIPTION_EXISTED,
         };
-        unsubscribe.filters.iter().map(|subscription| leave(subscription.filter)).collect()
+        unsubscribe
+            .filters
+            .iter()
+            .map(|subscription| leave(subscription.filter))
+            .collect()
     })
 }

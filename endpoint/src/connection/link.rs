@@ -94,7 +94,11 @@ impl Link {
     /// A link for a connection whose events go to `slots` sinks.
     pub fn new(identity: Identity, slots: usize) -> Self {
         let accepted = (0..slots).map(|_| AtomicU64::new(0)).collect();
-        Self { identity, accepted, mail: Mutex::default() }
+        Self {
+            identity,
+            accepted,
+            mail: Mutex::default(),
+        }
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -207,7 +211,9 @@ impl Link {
 
     /// Up to which publish the sink in `slot` has accepted.
     pub fn accepted_by(&self, slot: usize) -> Sequence {
-        self.accepted.get(slot).map_or(0, |n| n.load(Ordering::Acquire))
+        self.accepted
+            .get(slot)
+            .map_or(0, |n| n.load(Ordering::Acquire))
     }
 }
 

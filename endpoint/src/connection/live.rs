@@ -62,13 +62,14 @@ enum Turn {
 }
 
 impl<S: Stream> Live<S> {
-    pub(super) fn new(
-        stream: S,
-        door: Arc<Door>,
-        shared: Arc<Shared>,
-        admitted: Admitted,
-    ) -> Self {
-        let Admitted { session, pending, link, uplink, will } = admitted;
+    pub(super) fn new(stream: S, door: Arc<Door>, shared: Arc<Shared>, admitted: Admitted) -> Self {
+        let Admitted {
+            session,
+            pending,
+            link,
+            uplink,
+            will,
+        } = admitted;
         Self {
             stream,
             door,
@@ -130,7 +131,11 @@ impl<S: Stream> Live<S> {
             return Turn::Over;
         }
         let progress = written && self.may_read() && self.read(cx, now, scratch);
-        if progress || self.poll_timer(cx, now).is_ready() { Turn::Again } else { Turn::Sleep }
+        if progress || self.poll_timer(cx, now).is_ready() {
+            Turn::Again
+        } else {
+            Turn::Sleep
+        }
     }
 
     fn read_mail(&mut self) {
@@ -192,9 +197,7 @@ impl<S: Stream> Live<S> {
 
     /// Whether bytes of the client are wanted now.
     fn may_read(&self) -> bool {
-        !self.stopping
-            && self.asking.is_none()
-            && self.session.wants_input(&self.door.limits)
+        !self.stopping && self.asking.is_none() && self.session.wants_input(&self.door.limits)
     }
 
     /// Works on held bytes, or reads. False: nothing to be had now.
@@ -238,7 +241,11 @@ impl<S: Stream> Live<S> {
 
     fn keep(&mut self, mut pending: Vec<u8>, used: usize) {
         pending.drain(..used);
-        self.pending = if pending.is_empty() { Vec::new() } else { pending };
+        self.pending = if pending.is_empty() {
+            Vec::new()
+        } else {
+            pending
+        };
     }
 
     /// Asks a full sink to ring. False: there is room by now.
@@ -261,7 +268,8 @@ impl<S: Stream> Live<S> {
     }
 
     fn has_lingered(&self, now: Time) -> bool {
-        self.unwritten_since.is_some_and(|since| now >= since + LINGER)
+        self.unwritten_since
+            .is_some_and(|since| now >= since + LINGER)
     }
 
     /// When the session or the connection wants to be looked at again.
@@ -269,15 +277,22 @@ impl<S: Stream> Live<S> {
         if self.session.closed().is_some() {
             return self.unwritten_since.map(|since| since + LINGER);
         }
-        [self.session.poll_timeout(&self.door.limits), self.stuck_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.session.poll_timeout(&self.door.limits),
+            self.stuck_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// When the connection has been stuck, on either side, for too long.
     fn stuck_deadline(&self) -> Option<Time> {
-        let since = self.unwritten_since.into_iter().chain(self.no_room_since).min()?;
+        let since = self
+            .unwritten_since
+            .into_iter()
+            .chain(self.no_room_since)
+            .min()?;
         Some(since + self.door.limits.stall_timeout)
     }
 
@@ -286,18 +301,24 @@ impl<S: Stream> Live<S> {
     /// The sleep is not moved with every packet: it rings at the time that was right when it was
     /// set, and is then set anew.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
-        let Some(deadline) = self.deadline() else { return Poll::Pending };
+        let Some(deadline) = self.deadline() else {
+            return Poll::Pending;
+        };
         if deadline <= now {
             self.time_out(now);
             return Poll::Ready(());
         }
         let target = self.shared.clock.instant(deadline);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(target)));
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(target)));
         if timer.deadline() > target {
             timer.as_mut().reset(target);
         }
         while timer.as_mut().poll(cx).is_ready() {
-            timer.as_mut().reset(target.max(Instant::now() + Duration::from_millis(1)));
+            timer
+                .as_mut()
+                .reset(target.max(Instant::now() + Duration::from_millis(1)));
         }
         Poll::Pending
     }

@@ -61,7 +61,9 @@ pub fn serve<S: Stream>(
 ) -> impl Future<Output = ()> {
     let opening = Box::pin(open(stream, peer, door, shared));
     async move {
-        let Some(mut live) = opening.await else { return };
+        let Some(mut live) = opening.await else {
+            return;
+        };
         live.run().await;
         Box::pin(live.end()).await;
     }

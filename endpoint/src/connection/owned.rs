@@ -22,12 +22,24 @@ impl OwnedPublish {
     /// A copy of what becomes part of an event.
     pub(super) fn of(publish: &Publish<'_>) -> Self {
         let properties = &publish.properties;
-        Self::new(publish.topic, publish.payload, publish.qos, publish.retain, properties)
+        Self::new(
+            publish.topic,
+            publish.payload,
+            publish.qos,
+            publish.retain,
+            properties,
+        )
     }
 
     /// The publish that a will becomes. Will delay counts as 0.
     pub(super) fn of_will(will: &Will<'_>) -> Self {
-        Self::new(will.topic, will.payload, will.qos, will.retain, &will.properties)
+        Self::new(
+            will.topic,
+            will.payload,
+            will.qos,
+            will.retain,
+            &will.properties,
+        )
     }
 
     fn new(

@@ -126,7 +126,8 @@ impl Uplink {
             Verdict::Refused(ReasonCode::PAYLOAD_FORMAT_INVALID, RefusedBecause::Payload);
         let properties = &publish.properties;
         // [MQTT-3.3.2-4]: said to be UTF-8.
-        if properties.payload_is_utf8 == Some(true) && std::str::from_utf8(publish.payload).is_err() {
+        if properties.payload_is_utf8 == Some(true) && std::str::from_utf8(publish.payload).is_err()
+        {
             return bad_payload;
         }
         let origin = match self.origin(destination.device, arrival) {
@@ -184,7 +185,9 @@ impl Uplink {
         let known = match arrival.asked {
             Some(found) => found,
             None => {
-                cached = arrival.registry.device_if_cached(self.application.name(), name);
+                cached = arrival
+                    .registry
+                    .device_if_cached(self.application.name(), name);
                 match &cached {
                     Some(found) => found,
                     None => return Err(Verdict::Ask(name.into())),
@@ -197,22 +200,31 @@ impl Uplink {
             Some(found) if found.device.enabled() && found.device.selects_gateway(&self.device) => {
                 Ok(self.other_origin(&found.device))
             }
-            _ => Err(Verdict::Refused(ReasonCode::NOT_AUTHORIZED, RefusedBecause::Gateway)),
+            _ => Err(Verdict::Refused(
+                ReasonCode::NOT_AUTHORIZED,
+                RefusedBecause::Gateway,
+            )),
         }
     }
 
     fn own_origin(&mut self) -> &Arc<Origin> {
         let (instance, application, device) = (&self.instance, &self.application, &self.device);
-        self.own.get_or_insert_with(|| new_origin(instance, application, device, device))
+        self.own
+            .get_or_insert_with(|| new_origin(instance, application, device, device))
     }
 
     fn other_origin(&mut self, device: &Arc<Device>) -> Arc<Origin> {
-        let known = self.others.iter().rev().find(|(known, _)| Arc::ptr_eq(known, device));
+        let known = self
+            .others
+            .iter()
+            .rev()
+            .find(|(known, _)| Arc::ptr_eq(known, device));
         if let Some((_, origin)) = known {
             return Arc::clone(origin);
         }
         let origin = new_origin(&self.instance, &self.application, device, &self.device);
-        self.others.retain(|(known, _)| known.name() != device.name());
+        self.others
+            .retain(|(known, _)| known.name() != device.name());
         if self.others.len() >= KEPT_ORIGINS {
             self.others.remove(0);
         }
@@ -221,10 +233,19 @@ impl Uplink {
     }
 
     /// An event of the connection itself, `{"connected": …}`; in the open batches.
-    pub(super) fn connection_event(&mut self, connected: bool, sequence: Sequence, scratch: &mut Scratch) {
+    pub(super) fn connection_event(
+        &mut self,
+        connected: bool,
+        sequence: Sequence,
+        scratch: &mut Scratch,
+    ) {
         let time = Timestamp::now();
         let origin = Arc::clone(self.own_origin());
-        let data: &[u8] = if connected { br#"{"connected":true}"# } else { br#"{"connected":false}"# };
+        let data: &[u8] = if connected {
+            br#"{"connected":true}"#
+        } else {
+            br#"{"connected":false}"#
+        };
         let draft = Draft {
             origin: &origin,
             event_type: EventType::Connection,
@@ -259,7 +280,9 @@ impl Uplink {
 
     /// Whether every required sink has room.
     pub(super) fn has_room(&self) -> bool {
-        self.route.iter().all(|target| !target.required || target.sink.has_room())
+        self.route
+            .iter()
+            .all(|target| !target.required || target.sink.has_room())
     }
 
     /// Asks to be woken by the first required sink without room.
@@ -274,8 +297,15 @@ impl Uplink {
 
     /// Up to which publish every required sink has accepted.
     pub(super) fn accepted(&self, link: &Link) -> Sequence {
-        let required = self.route.iter().enumerate().filter(|(_, target)| target.required);
-        required.map(|(slot, _)| link.accepted_by(slot)).min().unwrap_or(self.handed)
+        let required = self
+            .route
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.required);
+        required
+            .map(|(slot, _)| link.accepted_by(slot))
+            .min()
+            .unwrap_or(self.handed)
     }
 
     /// Gives back what only a busy connection needs.

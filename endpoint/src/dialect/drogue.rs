@@ -23,12 +23,21 @@ mod tests {
 
     #[test]
     fn one_level_is_a_channel_of_the_connected_device() {
-        assert_eq!(destination("temp"), Ok(Destination { channel: "temp", device: None }));
+        assert_eq!(
+            destination("temp"),
+            Ok(Destination {
+                channel: "temp",
+                device: None
+            })
+        );
     }
 
     #[test]
     fn two_levels_are_channel_and_device() {
-        let expected = Destination { channel: "temp", device: Some("sensor02") };
+        let expected = Destination {
+            channel: "temp",
+            device: Some("sensor02"),
+        };
         assert_eq!(destination("temp/sensor02"), Ok(expected));
     }
 
@@ -39,6 +48,9 @@ mod tests {
         assert_eq!(destination("temp/"), Err(TopicError::EmptyDevice));
         assert_eq!(destination("a/b/c"), Err(TopicError::TooManyLevels));
         assert_eq!(destination("a/b/"), Err(TopicError::TooManyLevels));
-        assert_eq!(destination("command/inbox//x"), Err(TopicError::TooManyLevels));
+        assert_eq!(
+            destination("command/inbox//x"),
+            Err(TopicError::TooManyLevels)
+        );
     }
 }

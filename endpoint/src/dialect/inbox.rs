@@ -87,7 +87,11 @@ impl Inbox {
         self.unsubscribe(&filter);
         // Most connections have one for all their life: no room for more than there are.
         self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(Subscription { filter, qos, identifier });
+        self.subscriptions.push(Subscription {
+            filter,
+            qos,
+            identifier,
+        });
     }
 
     /// Removes a subscription. False: there was none.
@@ -114,7 +118,9 @@ impl Inbox {
 
     /// Whether a command for `device` reaches this connection of device `own`.
     pub fn covers(&self, device: &str, own: &str) -> bool {
-        self.subscriptions.iter().any(|s| s.filter.place(device, own).is_some())
+        self.subscriptions
+            .iter()
+            .any(|s| s.filter.place(device, own).is_some())
     }
 
     /// The messages that deliver a command: one for each distinct topic.
@@ -126,8 +132,11 @@ impl Inbox {
     }
 
     fn delivery(&self, at: Place, device: &str, own: &str, command: &str) -> Option<InboxDelivery> {
-        let matching =
-            || self.subscriptions.iter().filter(|s| s.filter.place(device, own) == Some(at));
+        let matching = || {
+            self.subscriptions
+                .iter()
+                .filter(|s| s.filter.place(device, own) == Some(at))
+        };
         let qos = matching().map(|s| s.qos).max()?;
         let named = if at == Place::Own { "" } else { device };
         Some(InboxDelivery {
@@ -146,7 +155,11 @@ mod tests {
         let mut inbox = Inbox::default();
         for (n, filter) in filters.iter().enumerate() {
             let filter = InboxFilter::parse(filter).unwrap();
-            inbox.subscribe(filter, QoS::AtLeastOnce, NonZeroU32::new(n as u32 + 1));
+            inbox.subscribe(
+                filter,
+                QoS::AtLeastOnce,
+                NonZeroU32::new(u32::try_from(n).unwrap() + 1),
+            );
         }
         inbox
     }
@@ -179,14 +192,23 @@ mod tests {
 
     #[test]
     fn own_inbox_gets_own_commands_without_a_name() {
-        assert_eq!(topics(&["command/inbox//#"], "gw"), ["command/inbox//reboot"]);
+        assert_eq!(
+            topics(&["command/inbox//#"], "gw"),
+            ["command/inbox//reboot"]
+        );
         assert!(topics(&["command/inbox//#"], "dev").is_empty());
     }
 
     #[test]
     fn named_inbox_gets_commands_with_the_name_also_for_itself() {
-        assert_eq!(topics(&["command/inbox/dev/#"], "dev"), ["command/inbox/dev/reboot"]);
-        assert_eq!(topics(&["command/inbox/gw/#"], "gw"), ["command/inbox/gw/reboot"]);
+        assert_eq!(
+            topics(&["command/inbox/dev/#"], "dev"),
+            ["command/inbox/dev/reboot"]
+        );
+        assert_eq!(
+            topics(&["command/inbox/gw/#"], "gw"),
+            ["command/inbox/gw/reboot"]
+        );
         assert!(topics(&["command/inbox/dev/#"], "other").is_empty());
     }
 
@@ -200,7 +222,11 @@ mod tests {
 
     #[test]
     fn overlapping_filters_give_one_message_per_topic_with_all_identifiers() {
-        let inbox = inbox(&["command/inbox/#", "command/inbox/+/#", "command/inbox/dev/#"]);
+        let inbox = inbox(&[
+            "command/inbox/#",
+            "command/inbox/+/#",
+            "command/inbox/dev/#",
+        ]);
         let deliveries = inbox.deliveries("dev", "gw", "x");
         assert_eq!(deliveries.len(), 1);
         let identifiers: Vec<u32> = deliveries[0].identifiers.iter().map(|i| i.get()).collect();
@@ -210,7 +236,10 @@ mod tests {
     #[test]
     fn own_and_named_filters_of_the_same_device_give_two_topics() {
         let filters = ["command/inbox//#", "command/inbox/gw/#"];
-        assert_eq!(topics(&filters, "gw"), ["command/inbox//reboot", "command/inbox/gw/reboot"]);
+        assert_eq!(
+            topics(&filters, "gw"),
+            ["command/inbox//reboot", "command/inbox/gw/reboot"]
+        );
     }
 
     #[test]

@@ -37,10 +37,17 @@ pub enum TopicError {
 /// # Errors
 ///
 /// [`TopicError`]: the device is told 0x90 (topic name invalid).
-pub fn destination<'t>(dialect: &DialectSpec, topic: &'t str) -> Result<Destination<'t>, TopicError> {
+pub fn destination<'t>(
+    dialect: &DialectSpec,
+    topic: &'t str,
+) -> Result<Destination<'t>, TopicError> {
     match dialect {
         DialectSpec::DrogueV1 => drogue::destination(topic),
-        DialectSpec::PlainTopic { device_prefix: false } => plain::destination(topic),
-        DialectSpec::PlainTopic { device_prefix: true } => plain::prefixed_destination(topic),
+        DialectSpec::PlainTopic {
+            device_prefix: false,
+        } => plain::destination(topic),
+        DialectSpec::PlainTopic {
+            device_prefix: true,
+        } => plain::prefixed_destination(topic),
     }
 }

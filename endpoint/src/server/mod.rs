@@ -74,7 +74,11 @@ impl Shared {
         if self.is_stopping() {
             reasons.push("the server stops".to_owned());
         }
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons)
+        }
     }
 }
 
@@ -121,7 +125,13 @@ impl Server {
     /// Serves until `shutdown`, then drains: no new connections, publishes in flight are taken and
     /// acknowledged, devices are told, wills and events reach the sinks, the sinks are closed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { shared, listeners, api, ops, .. } = self;
+        let Self {
+            shared,
+            listeners,
+            api,
+            ops,
+            ..
+        } = self;
         let mut tasks = JoinSet::new();
         for (listener, door) in listeners {
             tasks.spawn(listener::serve(listener, door, Arc::clone(&shared)));
@@ -129,9 +139,17 @@ impl Server {
         tasks.spawn(changes::watch(Arc::clone(&shared)));
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();
-        http.spawn(serve_http(api, api::router(Arc::clone(&shared)), http_ended.clone()));
+        http.spawn(api::serve(
+            api,
+            api::router(Arc::clone(&shared)),
+            http_ended.clone(),
+        ));
         if let Some(ops) = ops {
-            http.spawn(serve_http(ops, api::ops_router(Arc::clone(&shared)), http_ended));
+            http.spawn(api::serve(
+                ops,
+                api::ops_router(Arc::clone(&shared)),
+                http_ended,
+            ));
         }
         shutdown.await;
         shared.stopping.send_replace(true);
@@ -140,15 +158,6 @@ impl Server {
         let ended = async { while http.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(API_GRACE, ended).await;
         tasks.abort_all();
-    }
-}
-
-async fn serve_http(listener: TcpListener, router: axum::Router, mut end: watch::Receiver<bool>) {
-    let end = async move {
-        let _ = end.wait_for(|end| *end).await;
-    };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(end).await {
-        tracing::error!(%error, "the HTTP server failed");
     }
 }
 
@@ -162,14 +171,18 @@ async fn drain(shared: &Arc<Shared>) {
             for link in shared.sessions.all() {
                 link.stop();
             }
-            let all_free = tokio::time::timeout(Duration::from_millis(200), shared.places.all_free());
+            let all_free =
+                tokio::time::timeout(Duration::from_millis(200), shared.places.all_free());
             if all_free.await.is_ok() {
                 return;
             }
         }
     };
     if tokio::time::timeout(patience, goodbye).await.is_err() {
-        tracing::warn!(connections = shared.sessions.len(), "connections did not end in time");
+        tracing::warn!(
+            connections = shared.sessions.len(),
+            "connections did not end in time"
+        );
     }
     let sinks = shared.sinks.all().clone();
     let closing = tokio::task::spawn_blocking(move || {

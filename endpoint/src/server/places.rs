@@ -25,15 +25,25 @@ pub struct Place {
 impl Places {
     /// At most `limit` places.
     pub fn new(limit: usize) -> Self {
-        Self { inner: Arc::new(Inner { limit, taken: AtomicUsize::new(0), empty: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                limit,
+                taken: AtomicUsize::new(0),
+                empty: Notify::new(),
+            }),
+        }
     }
 
     /// A place, if one is free.
     pub fn take(&self) -> Option<Place> {
         let taken = &self.inner.taken;
         let more = |n| (n < self.inner.limit).then_some(n + 1);
-        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Place { inner: Arc::clone(&self.inner) })
+        taken
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+            .ok()?;
+        Some(Place {
+            inner: Arc::clone(&self.inner),
+        })
     }
 
     /// Waits until no place is taken.

@@ -1,6 +1,7 @@
 //! Start: stores, sinks, addresses. Whatever fails is named.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,7 +71,11 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         .map(|listener| bind("mqtt", listener.bind))
         .collect::<Result<Vec<_>, _>>()?;
     let api = bind("api", config.api.bind)?;
-    let ops = config.ops.as_ref().map(|ops| bind("ops", ops.bind)).transpose()?;
+    let ops = config
+        .ops
+        .as_ref()
+        .map(|ops| bind("ops", ops.bind))
+        .transpose()?;
     let addresses = Addresses {
         listeners: config
             .listeners
@@ -82,17 +87,34 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         ops: ops.as_ref().and_then(|ops| ops.local_addr().ok()),
     };
     let doors: Vec<_> = doors(&config).collect();
-    let shared = Arc::new(tokio::task::spawn_blocking(|| open(config)).await.map_err(crashed)??);
+    let shared = Arc::new(
+        tokio::task::spawn_blocking(|| open(config))
+            .await
+            .map_err(|error| crashed(&error))??,
+    );
     let listeners = listeners.into_iter().zip(doors).collect();
-    Ok(Server { shared, addresses, listeners, api, ops })
+    Ok(Server {
+        shared,
+        addresses,
+        listeners,
+        api,
+        ops,
+    })
 }
 
-fn crashed(error: tokio::task::JoinError) -> StartError {
-    StartError::Sink { name: "start".to_owned(), reason: error.to_string() }
+fn crashed(error: &tokio::task::JoinError) -> StartError {
+    StartError::Sink {
+        name: "start".to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 fn bind(role: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(address).map_err(|source| StartError::Bind { role, address, source })
+    listener::bind(address).map_err(|source| StartError::Bind {
+        role,
+        address,
+        source,
+    })
 }
 
 fn doors(config: &Config) -> impl Iterator<Item = Arc<Door>> {
@@ -109,8 +131,15 @@ fn doors(config: &Config) -> impl Iterator<Item = Arc<Door>> {
 
 /// Opens the stores; blocking.
 fn open(config: Config) -> Result<Shared, StartError> {
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+    // What is in there is for nobody else: keys and passwords.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(|source| StartError::DataDir {
+            path: config.data_dir.clone(),
+            source,
+        })?;
     let registry = Registry::open(Options {
         path: config.registry_file(),
         hash_passwords: config.registry.hash_passwords,
@@ -121,7 +150,9 @@ fn open(config: Config) -> Result<Shared, StartError> {
     })?;
     let sinks = open_sinks(&config)?;
     let telemetry = Telemetry::new()?;
-    telemetry.registry.register(Box::new(SinkCollector::new(sinks.all())?))?;
+    telemetry
+        .registry
+        .register(Box::new(SinkCollector::new(sinks.all())?))?;
     let instance: Arc<str> = config.instance.as_str().into();
     let sessions = Arc::new(Sessions::default());
     let queue = config.limits.command_queue.get();
@@ -163,12 +194,18 @@ fn open_sink(
     reader: &mut Option<LogReader>,
 ) -> Result<Arc<dyn Sink>, StartError> {
     let name = sink.name.as_str();
-    let failed = |reason: String| StartError::Sink { name: name.to_owned(), reason };
+    let failed = |reason: String| StartError::Sink {
+        name: name.to_owned(),
+        reason,
+    };
     Ok(match &sink.kind {
         SinkKind::Log(options) => {
             let log = LogOptions {
                 queue_bytes: options.queue_bytes,
-                retention: Retention { bytes: options.retention_bytes, age: options.retention_age },
+                retention: Retention {
+                    bytes: options.retention_bytes,
+                    age: options.retention_age,
+                },
                 ..LogOptions::new(config.events_file())
             };
             let log = LogSink::open(name, log).map_err(|error| failed(error.to_string()))?;

@@ -60,7 +60,10 @@ pub struct ConnectRefused<'a> {
 impl ConnectRefused<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
-        telemetry.log_ins.with_label_values(&[self.outcome.label()]).inc();
+        telemetry
+            .log_ins
+            .with_label_values(&[self.outcome.label()])
+            .inc();
         let claim = self.claim;
         tracing::info!(
             peer = %self.peer,
@@ -82,8 +85,14 @@ impl Connected<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
         let who = &self.link.identity;
-        telemetry.log_ins.with_label_values(&[LogInOutcome::Accepted.label()]).inc();
-        telemetry.connections.with_label_values(&[who.transport, who.version.as_str()]).inc();
+        telemetry
+            .log_ins
+            .with_label_values(&[LogInOutcome::Accepted.label()])
+            .inc();
+        telemetry
+            .connections
+            .with_label_values(&[who.transport, who.version.as_str()])
+            .inc();
         tracing::debug!(
             application = &*who.application,
             device = &*who.device,
@@ -107,7 +116,10 @@ impl ConnectionEnded<'_> {
     /// Counts and logs: the one line of a connection's life.
     pub fn emit(self, telemetry: &Telemetry) {
         let who = &self.link.identity;
-        telemetry.connections.with_label_values(&[who.transport, who.version.as_str()]).dec();
+        telemetry
+            .connections
+            .with_label_values(&[who.transport, who.version.as_str()])
+            .dec();
         tracing::info!(
             application = &*who.application,
             device = &*who.device,
@@ -134,7 +146,10 @@ pub struct PublishRefused<'a> {
 impl PublishRefused<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
-        telemetry.publishes_refused.with_label_values(&[self.cause]).inc();
+        telemetry
+            .publishes_refused
+            .with_label_values(&[self.cause])
+            .inc();
         let who = &self.link.identity;
         let (application, device) = (&*who.application, &*who.device);
         if self.first {
@@ -156,7 +171,10 @@ pub struct WillDropped<'a> {
 impl WillDropped<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
-        telemetry.publishes_refused.with_label_values(&[self.cause]).inc();
+        telemetry
+            .publishes_refused
+            .with_label_values(&[self.cause])
+            .inc();
         let who = &self.link.identity;
         tracing::warn!(
             application = &*who.application,
