@@ -368,6 +368,23 @@ fn lists_are_equal_by_what_they_list() {
     assert_eq!(publish.properties.user_properties, alone.as_list());
     alone.push("k", "x").unwrap();
     assert_ne!(publish.properties.user_properties, alone.as_list());
+
+    let filters = |filter| {
+        let mut filters = FiltersBuf::new();
+        let subscription = Subscription::new(filter, QoS::AtMostOnce);
+        filters.push(subscription).unwrap();
+        filters
+    };
+    assert_eq!(filters("a").as_list(), filters("a").as_list());
+    assert_ne!(filters("a").as_list(), filters("b").as_list());
+
+    let identifiers = |identifier: u32| {
+        let mut identifiers = SubscriptionIdentifiersBuf::new();
+        identifiers.push(identifier.try_into().unwrap()).unwrap();
+        identifiers
+    };
+    assert_eq!(identifiers(1).as_list(), identifiers(1).as_list());
+    assert_ne!(identifiers(1).as_list(), identifiers(2).as_list());
 }
 
 #[test]

@@ -124,7 +124,10 @@ proptest! {
         prop_assert_eq!(codec::encoded_len(&packet, version), Ok(bytes.len()));
         let decoded = case::decode(&bytes, sender, version, u32::MAX);
         prop_assert_eq!(decoded.as_ref(), Ok(&packet));
-        prop_assert_eq!(encode(&decoded.unwrap(), version), bytes);
+        let decoded = decoded.unwrap();
+        // Not only equal by the packets' own word.
+        prop_assert_eq!(describe(&decoded), describe(&packet));
+        prop_assert_eq!(encode(&decoded, version), bytes);
     }
 
     #[test]

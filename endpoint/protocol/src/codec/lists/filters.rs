@@ -146,7 +146,7 @@ fn options_byte(subscription: &Subscription<'_>, version: Version) -> u8 {
 
 impl PartialEq for Filters<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.count == other.count && self.iter().eq(other.iter())
+        self.iter().eq(other.iter())
     }
 }
 

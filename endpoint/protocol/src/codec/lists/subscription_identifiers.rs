@@ -47,7 +47,7 @@ impl<'a> SubscriptionIdentifiers<'a> {
 
 impl PartialEq for SubscriptionIdentifiers<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.count == other.count && self.iter().eq(other.iter())
+        self.iter().eq(other.iter())
     }
 }
 

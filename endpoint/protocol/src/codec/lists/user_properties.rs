@@ -56,7 +56,7 @@ impl<'a> UserProperties<'a> {
 
 impl PartialEq for UserProperties<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.count == other.count && self.iter().eq(other.iter())
+        self.iter().eq(other.iter())
     }
 }
 
