@@ -84,7 +84,7 @@ fn push_data(out: &mut Vec<u8>, data: Data<'_>) {
             let start = out.len();
             out.extend_from_slice(text);
             // In a JSON text a line break is white space: in strings it must be escaped.
-            for byte in out.iter_mut().skip(start) {
+            for byte in out.get_mut(start..).unwrap_or_default() {
                 if matches!(byte, b'\n' | b'\r') {
                     *byte = b' ';
                 }

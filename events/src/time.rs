@@ -14,8 +14,6 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// 9999-12-31T23:59:59.999999Z: RFC 3339 has four digits for the year.
 const LATEST: u64 = 253_402_300_799_999_999;
 
-/// Days before each month in a year that starts in March, so that the leap day comes last.
-const DAYS_BEFORE: [u64; 12] = [0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337];
 /// Days from 0000-03-01 to 1970-01-01.
 const MARCH_YEAR_ZERO: u64 = 719_468;
 const DAYS_PER_400_YEARS: u64 = 146_097;
@@ -109,14 +107,9 @@ fn civil_date(days_since_epoch: u64) -> (u64, u64, u64) {
     let year_of_four = (day_of_four / 365).min(3);
     let day_of_year = day_of_four - year_of_four * 365;
 
-    let mut month = 0;
-    let mut day = day_of_year;
-    for (index, before) in (0..).zip(DAYS_BEFORE) {
-        if before <= day_of_year {
-            month = index;
-            day = day_of_year - before;
-        }
-    }
+    // From March on, months of 31, 30, 31, 30 and 31 days repeat: 153 days in five months.
+    let month = (day_of_year * 5 + 2) / 153;
+    let day = day_of_year - (month * 153 + 2) / 5;
     let march_year = cycle * 400 + century * 100 + four * 4 + year_of_four;
     // Months 10 and 11 of a March year are the next year's January and February.
     if month < 10 {
