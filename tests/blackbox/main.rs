@@ -17,6 +17,8 @@ mod tools;
 mod wire;
 
 mod cli;
+mod commands;
+mod connecting;
 mod connection_events;
 mod crowd;
 mod demo;
@@ -33,6 +35,7 @@ mod ops;
 mod paho;
 mod registry_api;
 mod revocation;
+mod sinks;
 mod stop;
 mod take_over;
 mod wills;

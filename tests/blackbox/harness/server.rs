@@ -25,6 +25,7 @@ const STARTS: usize = 5;
 /// What a server is started with.
 pub(crate) struct Builder {
     settings: String,
+    listener: String,
     log_sink: bool,
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
@@ -46,6 +47,13 @@ impl Builder {
     pub(crate) fn settings(mut self, toml: &str) -> Self {
         self.settings.push_str(toml);
         self.settings.push('\n');
+        self
+    }
+
+    /// Adds keys to the MQTT listener's section.
+    pub(crate) fn listener(mut self, toml: &str) -> Self {
+        self.listener.push_str(toml);
+        self.listener.push('\n');
         self
     }
 
@@ -148,10 +156,11 @@ impl Builder {
         };
         format!(
             "instance = \"blackbox\"\ndata_dir = \"{}\"\n\
-             [[listeners]]\nbind = \"127.0.0.1:{mqtt}\"\ntransport = \"mqtt\"\n\
+             [[listeners]]\nbind = \"127.0.0.1:{mqtt}\"\ntransport = \"mqtt\"\n{}\
              [api]\nbind = \"127.0.0.1:{api}\"\ntoken_file = \"token\"\n\
              [ops]\nbind = \"127.0.0.1:{ops}\"\n{sink}{}",
             data_dir.display(),
+            self.listener,
             self.settings,
         )
     }
@@ -179,6 +188,7 @@ impl Server {
     pub(crate) fn builder() -> Builder {
         Builder {
             settings: String::new(),
+            listener: String::new(),
             log_sink: true,
             data_dir: None,
             environment: Vec::new(),

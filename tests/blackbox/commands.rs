@@ -1,0 +1,279 @@
+//! Commands: what the device gets, and what the sender is told.
+
+use std::thread;
+
+use crate::harness::Server;
+use crate::harness::api::Answer;
+use crate::harness::documents::{password, user};
+use crate::wire::encode::{acknowledgement, packet};
+use crate::wire::{Client, Connect, Subscribe, Version, kind};
+
+/// A server whose sensor01 is connected and subscribed at QoS 1 to its own inbox.
+fn with_sensor(version: Version) -> (Server, Client) {
+    let server = Server::shared();
+    let mut sensor = Client::device(&server, version, "sensor01");
+    assert_eq!(sensor.subscribe("command/inbox//#", 1), 1);
+    (server, sensor)
+}
+
+/// Hands a command over without waiting for its outcome.
+fn hand_over(server: &Server, name: &str) -> Answer {
+    server.command_with(
+        "sensor01",
+        name,
+        "&timeout=0",
+        "text/plain",
+        name.as_bytes(),
+    )
+}
+
+fn error(answer: Answer, status: u16) -> String {
+    let error = answer.expect_status(status).json();
+    error["error"].as_str().expect("an error name").to_owned()
+}
+
+#[test]
+fn a_sender_that_does_not_wait_is_told_accepted() {
+    let (server, mut sensor) = with_sensor(Version::V5);
+    hand_over(&server, "now").expect_status(202);
+    assert_eq!(sensor.take_command().topic, "command/inbox//now");
+}
+
+#[test]
+fn a_device_that_never_acknowledges_is_a_time_out() {
+    for version in [Version::V311, Version::V5] {
+        let (server, mut sensor) = with_sensor(version);
+        let answer = server.command_with("sensor01", "x", "&timeout=0.2", "text/plain", b"");
+        assert_eq!(error(answer, 504), "no_acknowledgement");
+        assert_eq!(
+            sensor.expect(kind::PUBLISH).delivery(version).topic,
+            "command/inbox//x"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_refuses_a_command_is_no_success() {
+    let (server, mut sensor) = with_sensor(Version::V5);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| server.command("sensor01", "x", b""));
+        let id = sensor
+            .expect(kind::PUBLISH)
+            .delivery(Version::V5)
+            .id
+            .unwrap()
+            .to_be_bytes();
+        // PUBACK 0x83: implementation specific error.
+        sensor.send(&packet(0x40, &[id[0], id[1], 0x83]));
+        let answer = sender.join().unwrap();
+        assert!(answer.status >= 400, "{}", answer.text());
+    });
+}
+
+#[test]
+fn the_reason_why_nobody_took_it_is_told() {
+    let server = Server::shared();
+    assert_eq!(
+        error(server.command("nobody", "x", b""), 404),
+        "unknown_device"
+    );
+    assert_eq!(
+        error(server.command("sensor01", "x", b""), 404),
+        "not_connected"
+    );
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    assert_eq!(
+        error(server.command("sensor01", "x", b""), 404),
+        "not_subscribed"
+    );
+    assert_eq!(sensor.subscribe("command/inbox//#", 1), 1);
+    hand_over(&server, "x").expect_status(202);
+    let path = "/api/command/v1alpha1/apps/nobody/devices/x?command=x";
+    let answer = server.api().send("POST", path, &[], Some(b""));
+    assert_eq!(error(answer, 404), "unknown_application");
+}
+
+#[test]
+fn an_unsubscribed_device_gets_no_more() {
+    for version in Version::ALL {
+        let (server, mut sensor) = with_sensor(version);
+        let mut body = vec![0, 11];
+        if version.is_5() {
+            body.push(0);
+        }
+        body.extend([0, 16]);
+        body.extend(b"command/inbox//#");
+        sensor.send(&packet(0xA2, &body));
+        sensor.expect(11);
+        assert_eq!(
+            error(server.command("sensor01", "x", b""), 404),
+            "not_subscribed"
+        );
+    }
+}
+
+#[test]
+fn names_that_cannot_be_a_topic_level_are_refused() {
+    let (server, mut sensor) = with_sensor(Version::V5);
+    for name in ["", "a%2Fb", "%2B", "%23", "a%00b", &"x".repeat(20_000)] {
+        let answer = server.command("sensor01", name, b"");
+        assert!(
+            (400..=414).contains(&answer.status),
+            "{}: {}",
+            answer.status,
+            answer.text()
+        );
+        assert_ne!(answer.status, 404);
+    }
+    sensor.ping();
+}
+
+#[test]
+fn a_command_above_what_the_device_takes_is_not_sent() {
+    let server = Server::shared();
+    let connect = Connect::new(Version::V5, "c", &user("sensor01"), password("sensor01"));
+    // Maximum Packet Size of 100 bytes.
+    let connect = Connect {
+        properties: vec![0x27, 0, 0, 0, 100],
+        ..connect
+    };
+    let mut sensor = Client::accepted(&server, &connect);
+    assert_eq!(sensor.subscribe("command/inbox//#", 1), 1);
+    assert_eq!(
+        error(server.command("sensor01", "big", &[b'x'; 100]), 413),
+        "too_large"
+    );
+    hand_over(&server, "small").expect_status(202);
+    assert_eq!(sensor.take_command().topic, "command/inbox//small");
+}
+
+#[test]
+fn overlapping_filters_give_one_message_for_each_topic_at_the_highest_qos() {
+    let server = Server::shared();
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    for (filter, qos) in [
+        ("command/inbox/#", 0),
+        ("command/inbox/+/#", 1),
+        ("command/inbox//#", 0),
+        ("command/inbox/sensor01/#", 0),
+    ] {
+        assert_eq!(sensor.subscribe(filter, qos), qos);
+    }
+    hand_over(&server, "one").expect_status(202);
+    hand_over(&server, "two").expect_status(202);
+    let mut got: Vec<_> = (0..4)
+        .map(|_| sensor.take_command())
+        .map(|delivery| (delivery.topic, delivery.qos))
+        .collect();
+    got.sort();
+    let expected = [
+        ("command/inbox//one", 1),
+        ("command/inbox//two", 1),
+        ("command/inbox/sensor01/one", 0),
+        ("command/inbox/sensor01/two", 0),
+    ];
+    assert_eq!(got, expected.map(|(topic, qos)| (topic.to_owned(), qos)));
+}
+
+#[test]
+fn the_device_and_its_gateways_all_get_it_and_the_answer_names_them() {
+    let server = Server::shared();
+    let mut clients: Vec<Client> = [1, 2]
+        .map(|tag| Client::device_as(&server, Version::V5, "gateway01", tag))
+        .into();
+    for client in &mut clients {
+        assert_eq!(client.subscribe("command/inbox/sensor02/#", 1), 1);
+    }
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| server.command("sensor02", "x", b"").expect_status(200));
+        for client in &mut clients {
+            assert_eq!(client.take_command().topic, "command/inbox/sensor02/x");
+        }
+        let answer = sender.join().unwrap().json();
+        assert_eq!(answer["outcome"], "acknowledged", "{answer:#}");
+        let deliveries = answer["deliveries"].as_array().unwrap();
+        assert!(!deliveries.is_empty());
+        for delivery in deliveries {
+            assert_eq!(delivery["device"], "sensor02");
+            assert_eq!(delivery["via"], "gateway01");
+            assert!(delivery["latencyMs"].as_f64().unwrap() >= 0.0);
+        }
+    });
+}
+
+#[test]
+fn commands_beyond_the_queue_are_refused_and_those_before_it_arrive_in_order() {
+    let settings = "[limits]\nsend_maximum = 1\ncommand_queue = 3";
+    let server = Server::builder().settings(settings).start_shared();
+    let mut sensor = Client::device(&server, Version::V311, "sensor01");
+    assert_eq!(sensor.subscribe("command/inbox//#", 1), 1);
+    let mut accepted = Vec::new();
+    for number in 0..10 {
+        let name = format!("n{number}");
+        let answer = hand_over(&server, &name);
+        match answer.status {
+            202 => accepted.push(format!("command/inbox//{name}")),
+            _ => assert_eq!(error(answer, 409), "queue_full"),
+        }
+    }
+    assert!((3..=5).contains(&accepted.len()), "{accepted:?}");
+    for topic in &accepted {
+        assert_eq!(&sensor.take_command().topic, topic);
+    }
+    sensor.ping();
+    hand_over(&server, "again").expect_status(202);
+    assert_eq!(sensor.take_command().topic, "command/inbox//again");
+}
+
+#[test]
+fn publishes_of_a_full_window_do_not_hold_up_command_acknowledgements() {
+    let (server, mut sensor) = with_sensor(Version::V5);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| server.command("sensor01", "x", b"").expect_status(200));
+        let command = sensor.expect(kind::PUBLISH).delivery(Version::V5);
+        // 100 publishes that stay in flight, as they are QoS 2 without PUBREL.
+        for id in 1..=100 {
+            let publish = crate::wire::Publish::new("t", b"1").qos(2, id);
+            sensor.publish(&publish);
+            assert_eq!(sensor.expect(kind::PUBREC).id(), id);
+        }
+        sensor.send(&acknowledgement(0x40, command.id.unwrap()));
+        assert_eq!(sender.join().unwrap().json()["outcome"], "acknowledged");
+    });
+    sensor.ping();
+}
+
+#[test]
+fn mqtt_3_1_grants_what_it_cannot_refuse_and_delivers_nothing() {
+    let server = Server::shared();
+    let mark = server.log().mark();
+    let mut sensor = Client::device(&server, Version::V31, "sensor01");
+    for filter in ["temp", "command/inbox//x", "#"] {
+        assert!(sensor.subscribe(filter, 1) <= 2, "{filter}");
+    }
+    server
+        .log()
+        .wait_for(mark, &["sensor01", "subscription refused"]);
+    assert_eq!(
+        error(server.command("sensor01", "x", b""), 404),
+        "not_subscribed"
+    );
+    sensor.ping();
+}
+
+#[test]
+fn one_suback_answers_all_filters_in_their_order() {
+    let server = Server::shared();
+    let filters = [("command/inbox//#", 1), ("temp", 1), ("command/inbox/#", 0)];
+    let subscribe = Subscribe {
+        id: 77,
+        filters: &filters,
+        properties: &[],
+    };
+    for (version, codes) in [(Version::V311, [1, 0x80, 0]), (Version::V5, [1, 0x8F, 0])] {
+        let mut sensor = Client::device(&server, version, "sensor01");
+        sensor.send(&subscribe.encode(version));
+        let suback = sensor.expect(kind::SUBACK);
+        assert_eq!((suback.id(), suback.granted(version)), (77, &codes[..]));
+    }
+}
