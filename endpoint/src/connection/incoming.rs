@@ -5,24 +5,31 @@ use std::task::{Context, Poll};
 
 use landfall_events::event::Timestamp;
 use landfall_events::sink::{OpenBatch, Refusal, Sequence};
-use landfall_protocol::packet::{Subscribe, Unsubscribe};
 use landfall_protocol::session::{Event, Time};
 use landfall_protocol::{QoS, ReasonCode};
 use landfall_registry::{Found, Unavailable};
 
 use super::live::Live;
 use super::owned::OwnedPublish;
+use super::subscribing::{Lookups, Subscribing, unsubscribe_all};
 use super::uplink::{Arrival, RefusedBecause, Verdict};
-use super::{Link, Scratch, Stream};
-use crate::dialect::InboxFilter;
-use crate::telemetry::{PublishRefused, SubscriptionRefused};
+use super::{Scratch, Stream};
+use crate::telemetry::PublishRefused;
 
-/// A publish on behalf of a device that the registry's cache does not hold.
-pub(super) struct Asking {
-    lookup: Pin<Box<dyn Future<Output = Result<Option<Found>, Unavailable>> + Send>>,
-    publish: OwnedPublish,
-    sequence: Sequence,
-    time: Timestamp,
+/// A packet that waits for the registry's answer; reading stops until it has come.
+pub(super) enum Asking {
+    /// A publish on behalf of a device that the registry's cache does not hold.
+    Publish {
+        lookup: Pin<Box<dyn Future<Output = Result<Option<Found>, Unavailable>> + Send>>,
+        publish: OwnedPublish,
+        sequence: Sequence,
+        time: Timestamp,
+    },
+    /// Subscriptions to other devices' inboxes.
+    Subscribe {
+        lookups: Lookups,
+        subscribing: Subscribing,
+    },
 }
 
 impl<S: Stream> Live<S> {
@@ -70,17 +77,18 @@ impl<S: Stream> Live<S> {
                 }
                 Event::Acknowledged(token, reason) => self.downlink.acknowledged(token, reason),
                 Event::Subscribe(subscribe) => {
-                    let packet_id = subscribe.packet_id;
-                    let mut reasons =
-                        subscribe_all(&self.link, &subscribe, self.door.subscriptions);
-                    if let Some(reason) = reasons.iter().find(|r| r.is_failure()) {
-                        let refused = SubscriptionRefused {
-                            link: &self.link,
-                            reason: *reason,
-                        };
-                        refused.emit(&self.shared.telemetry);
+                    let subscribing = Subscribing::of(&subscribe, &self.link.identity.device);
+                    let limit = self.door.subscriptions;
+                    match subscribing.lookups(&self.link, &self.shared.registry, limit) {
+                        None => self.finish_subscribing(subscribing),
+                        Some(lookups) => {
+                            let asking = Asking::Subscribe {
+                                lookups,
+                                subscribing,
+                            };
+                            self.asking = Some(Box::new(asking));
+                        }
                     }
-                    self.session.suback(packet_id, &mut reasons);
                 }
                 Event::Unsubscribe(unsubscribe) => {
                     let packet_id = unsubscribe.packet_id;
@@ -145,7 +153,7 @@ impl<S: Stream> Live<S> {
         let application = self.link.identity.application.clone();
         let device = device.to_owned();
         let lookup = Box::pin(async move { registry.device(&application, &device).await });
-        self.asking = Some(Box::new(Asking {
+        self.asking = Some(Box::new(Asking::Publish {
             lookup,
             publish,
             sequence,
@@ -153,73 +161,72 @@ impl<S: Stream> Live<S> {
         }));
     }
 
-    /// Goes on with the publish that waited for the registry, once it has answered.
+    /// Goes on with the packet that waited for the registry, once it has answered.
     pub(super) fn poll_asking(&mut self, cx: &mut Context<'_>, now: Time, scratch: &mut Scratch) {
-        let Some(asking) = &mut self.asking else {
-            return;
+        let answered = match self.asking.as_deref_mut() {
+            None => return,
+            Some(Asking::Publish { lookup, .. }) => match lookup.as_mut().poll(cx) {
+                Poll::Ready(answer) => answer.map(|found| vec![found]),
+                Poll::Pending => return,
+            },
+            Some(Asking::Subscribe { lookups, .. }) => match lookups.as_mut().poll(cx) {
+                Poll::Ready(answers) => answers,
+                Poll::Pending => return,
+            },
         };
-        let Poll::Ready(answer) = asking.lookup.as_mut().poll(cx) else {
-            return;
-        };
-        let Some(asking) = self.asking.take() else {
-            return;
-        };
-        let Ok(found) = answer else {
+        let asking = self.asking.take();
+        let (Ok(mut answers), Some(asking)) = (answered, asking) else {
             // Neither allowed nor forbidden: the device tries again on a new connection.
             self.session.close(ReasonCode::SERVER_UNAVAILABLE);
             return;
         };
-        let publish = asking.publish.borrow();
+        match *asking {
+            Asking::Publish {
+                publish,
+                sequence,
+                time,
+                ..
+            } => {
+                let found = answers.pop().flatten();
+                self.publish_asked(&publish, sequence, time, &found, scratch);
+            }
+            Asking::Subscribe {
+                mut subscribing, ..
+            } => {
+                subscribing.judge(answers, self.uplink.device());
+                self.finish_subscribing(subscribing);
+            }
+        }
+        self.held = !self.pending.is_empty();
+        self.settle(now);
+    }
+
+    /// The publish whose device has been looked up.
+    fn publish_asked(
+        &mut self,
+        publish: &OwnedPublish,
+        sequence: Sequence,
+        time: Timestamp,
+        found: &Option<Found>,
+        scratch: &mut Scratch,
+    ) {
+        let publish = publish.borrow();
+        let registry = &self.shared.registry;
         let arrival = Arrival {
-            sequence: asking.sequence,
-            time: asking.time,
-            registry: &self.shared.registry,
-            asked: Some(&found),
+            sequence,
+            time,
+            registry,
+            asked: Some(found),
         };
         match self.uplink.publish(&publish, &arrival, scratch) {
             Verdict::Taken => self.shared.telemetry.publishes_taken.inc(),
-            verdict => self.turn_down(&verdict, asking.sequence, publish.qos),
+            verdict => self.turn_down(&verdict, sequence, publish.qos),
         }
         self.uplink.hand_over(scratch);
-        self.held = !self.pending.is_empty();
-        self.settle(now);
     }
 }
 
 /// From the fixed header: PUBLISH (3) with QoS above 0.
 const fn is_acknowledged_publish(first: u8) -> bool {
     first >> 4 == 3 && first & 0b0110 != 0
-}
-
-/// Enters the subscriptions: one reason for each.
-fn subscribe_all(link: &Link, subscribe: &Subscribe<'_>, limit: usize) -> Vec<ReasonCode> {
-    link.with_inbox(|inbox| {
-        let enter = |subscription: landfall_protocol::packet::Subscription<'_>| {
-            let Some(filter) = InboxFilter::parse(subscription.filter) else {
-                return ReasonCode::TOPIC_FILTER_INVALID;
-            };
-            if inbox.len() >= limit && !inbox.contains(&filter) {
-                return ReasonCode::QUOTA_EXCEEDED;
-            }
-            // Commands are delivered at QoS 1 at most.
-            let qos = subscription.qos.min(QoS::AtLeastOnce);
-            inbox.subscribe(filter, qos, subscribe.subscription_identifier);
-            ReasonCode(qos as u8)
-        };
-        subscribe.filters.iter().map(enter).collect()
-    })
-}
-
-fn unsubscribe_all(link: &Link, unsubscribe: &Unsubscribe<'_>) -> Vec<ReasonCode> {
-    link.with_inbox(|inbox| {
-        let mut leave = |filter: &str| match InboxFilter::parse(filter) {
-            Some(filter) if inbox.unsubscribe(&filter) => ReasonCode::SUCCESS,
-            _ => ReasonCode::NO_SUBSCRIPTION_EXISTED,
-        };
-        unsubscribe
-            .filters
-            .iter()
-            .map(|subscription| leave(subscription.filter))
-            .collect()
-    })
 }

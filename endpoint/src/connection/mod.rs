@@ -7,6 +7,7 @@
 //! - `link`: the half that others hold (mailbox, sinks' reports);
 //! - `uplink`: publish → dialect → gateway rule → event → sinks;
 //! - `downlink`: commands → deliveries → acknowledgements;
+//! - `subscribing`: which inboxes may be read;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
 //! - `owned`: publishes that outlive the read buffer.
 
@@ -19,6 +20,7 @@ mod link;
 mod live;
 mod owned;
 mod scratch;
+mod subscribing;
 mod uplink;
 
 use std::net::SocketAddr;

@@ -103,6 +103,11 @@ impl Uplink {
         }
     }
 
+    /// The connected device.
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Uses changed documents from the next publish on.
     pub(super) fn update(&mut self, found: Found) {
         self.dialect = effective_dialect(&found.application, &found.device);
