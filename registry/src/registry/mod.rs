@@ -1,5 +1,5 @@
-//! The registry itself. The device side is in this file and [`log_in`]; documents are written and
-//! read in [`applications`] and [`devices`], both by [`write`] and [`show`].
+//! The registry itself. The device side is in this file and `log_in`; documents are written and read
+//! in `applications` and `devices`, both by `write` and `show`.
 
 mod applications;
 mod cache;

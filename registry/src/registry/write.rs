@@ -139,7 +139,7 @@ impl Inner {
         for _ in 0..ATTEMPTS {
             let stored = self.store.get(place.parent, place.name()).await?;
             let expected = expected(stored.as_ref(), intent, &metadata.preconditions)?;
-            let (body, secrets) = self
+            let (body, replaced) = self
                 .prepare::<K>(place, metadata.clone(), spec.clone(), stored.clone())
                 .await?;
             if let Some(stored) = stored.filter(|stored| is_same(stored, &body)) {
@@ -152,7 +152,7 @@ impl Inner {
                 .await
             {
                 Ok(row) => {
-                    self.announce(place, &secrets.replaced);
+                    self.announce(place, &replaced);
                     let created = expected == Expected::Absent;
                     return Ok((
                         if created {
@@ -195,14 +195,15 @@ impl Inner {
         }
     }
 
-    /// Resolves the secrets of a document, which may take a slow hash for each.
+    /// What to store for a document, and which stored secrets that replaces. It may take a slow
+    /// hash for each secret.
     async fn prepare<K: Kind>(
         &self,
         place: &Place,
         metadata: Metadata,
         spec: K::Given,
         stored: Option<Row>,
-    ) -> Result<(Body, Secreted), WriteError> {
+    ) -> Result<(Body, Vec<SecretId>), WriteError> {
         let (place, hashing) = (place.clone(), self.hashing);
         let prepared = self
             .document_workers
@@ -242,24 +243,19 @@ impl Inner {
     }
 }
 
-/// Secrets that a write replaces.
-struct Secreted {
-    replaced: Vec<SecretId>,
-}
-
 fn prepare<K: Kind>(
     place: &Place,
     metadata: &Metadata,
     spec: K::Given,
     stored: Option<&Row>,
     hashing: Hashing,
-) -> Result<(Body, Secreted), WriteError> {
+) -> Result<(Body, Vec<SecretId>), WriteError> {
     let mut secrets = Stored::default();
-    let mut old = Vec::new();
+    let mut replaced = Vec::new();
     if let Some(row) = stored {
         let stored: K = read_stored(&row.spec).map_err(|invalid| damaged(row, &invalid))?;
         stored.visit(&mut |slot, held| secrets.add(&slot.path, held));
-        old = ids(&stored);
+        replaced = ids(&stored);
     }
     let mut resolver = Resolver::new(&secrets, hashing);
     let resolved = K::resolve(spec, &mut |slot, given| resolver.resolve(slot, given));
@@ -269,7 +265,7 @@ fn prepare<K: Kind>(
     })?;
 
     let new = ids(&spec);
-    old.retain(|id| !new.contains(id));
+    replaced.retain(|id| !new.contains(id));
     let body = Body {
         labels: json(&metadata.labels)?,
         annotations: json(&metadata.annotations)?,
@@ -281,7 +277,7 @@ fn prepare<K: Kind>(
         let reason = format!("takes {size} bytes, at most {} are allowed", K::MAX_SIZE);
         return Err(Invalid::one("", reason).into());
     }
-    Ok((body, Secreted { replaced: old }))
+    Ok((body, replaced))
 }
 
 fn expected(

@@ -2,7 +2,7 @@
 //!
 //! A document is generic over the state of its secrets, so that the compiler tells them apart:
 //! [`Given`] in what a caller writes, [`Held`] in what is stored, [`Shown`] in what a read
-//! returns. [`resolve`] turns the first into the second, [`Held::reference`] and [`Held::reveal`]
+//! returns. `resolve` turns the first into the second, `Held::reference` and `Held::reveal`
 //! the second into the third.
 
 pub(crate) mod cost;

@@ -14,6 +14,7 @@ mod concurrency;
 mod documents;
 mod log_in;
 mod refusals;
+mod round_trips;
 mod rules;
 mod secrets;
 mod store;
