@@ -166,7 +166,11 @@ impl Inner {
                 Err(PutError::Stale) => {}
                 Err(PutError::NoParent) => return Err(WriteError::NoApplication),
                 Err(PutError::Taken(claim)) => return Err(taken(claim, &claims)),
-                Err(PutError::Unavailable(unavailable)) => return Err(unavailable.into()),
+                Err(PutError::Unavailable(unavailable)) => {
+                    // Whether it is stored is not known: nobody may rely on what was before.
+                    self.announce(place, &replaced);
+                    return Err(unavailable.into());
+                }
             }
         }
         Err(WriteError::Conflict)
@@ -178,11 +182,12 @@ impl Inner {
         place: &Place,
         preconditions: Preconditions,
     ) -> Result<(), WriteError> {
-        match self
+        let removed = self
             .store
             .remove(place.parent, place.name(), preconditions)
-            .await?
-        {
+            .await;
+        // Whether it is stored is not known: nobody may rely on what was before.
+        match removed.inspect_err(|_| self.announce(place, &[]))? {
             Removed::NotFound => Err(WriteError::NotFound),
             Removed::Conflict => Err(WriteError::Conflict),
             Removed::Row(row) => {
