@@ -2,7 +2,6 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::sink::Health;
-use crate::sink::testing::Recorder;
 
 /// Lets the file grow no further; what is in it may be overwritten.
 fn fill_disk(sink: &LogSink) {
@@ -42,10 +41,6 @@ fn publish_until_failing(sink: &LogSink, connection: &mut Connection) -> String 
     }
 }
 
-fn sequence_of_rooms(recorder: &Recorder) -> usize {
-    recorder.told().rooms.len()
-}
-
 #[test]
 fn a_full_disk_stops_acceptance_and_recovery_takes_all() {
     let fixture = Fixture::new();
@@ -64,7 +59,7 @@ fn a_full_disk_stops_acceptance_and_recovery_takes_all() {
     let accepted = connection.recorder.told().up_to();
     assert!(accepted < connection.last());
     connection.ask_for_room(&sink);
-    assert_eq!(sequence_of_rooms(&connection.recorder), 0);
+    assert!(connection.recorder.told().rooms.is_empty());
     // What was reported is there; what is there was handed over.
     let stored = sink.reader().latest("app").unwrap() - 10;
     assert_eq!(stored, accepted);
@@ -135,4 +130,52 @@ fn a_table_that_vanishes_makes_the_log_fail_and_nothing_is_accepted() {
         .unwrap();
     connection.recorder.wait_accepted(connection.last());
     assert_eq!(sink.reader().latest("app").unwrap(), connection.last());
+}
+
+/// A file system of a few megabytes; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this may not be mounted: only root can.
+    fn mount(folder: &std::path::Path) -> Option<Self> {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(folder)
+            .status();
+        let is_mounted = mounted.is_ok_and(|status| status.success());
+        is_mounted.then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _status = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_real_disk_that_runs_full_stops_acceptance_until_there_is_space() {
+    let fixture = Fixture::new();
+    let Some(_disk) = SmallDisk::mount(fixture.folder.path()) else {
+        eprintln!("not root: left to the tests with a bounded file");
+        return;
+    };
+    let ballast = fixture.folder.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 3 << 20]).unwrap();
+
+    let sink = fixture.open();
+    let mut connection = Connection::new("app", "device");
+    let reason = publish_until_failing(&sink, &mut connection);
+    assert!(reason.contains("events.db"), "{reason}");
+    let accepted = connection.recorder.told().up_to();
+    assert!(accepted > 0 && accepted < connection.last());
+    assert_eq!(sink.reader().latest("app").unwrap(), accepted);
+
+    std::fs::remove_file(ballast).unwrap();
+    connection.recorder.wait_accepted(connection.last());
+    assert_eq!(sink.health(), Health::Up);
+    drop(sink);
+    let sink = fixture.open();
+    assert_eq!(sink.reader().latest("app").unwrap(), connection.last());
+    drop(sink);
 }
