@@ -9,8 +9,6 @@ use rusqlite::Connection;
 
 use crate::error::OpenError;
 
-/// How much of the file readers may map: room for a million devices.
-const MMAP_BYTES: i64 = 1 << 30;
 /// Marks the file as a Landfall registry: `LFrg` (`PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x4c46_7267;
 
@@ -77,9 +75,9 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "query_only", true)?;
-        // The system's page cache serves all readers; private copies would cost each its own.
+        // The system's page cache serves all readers; private copies would cost each its own. The
+        // file is not mapped, as an I/O error would then end the process (SIGBUS).
         connection.pragma_update(None, "cache_size", -256)?; // KiB
-        connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
         Ok(connection)
     };
     open().map_err(|error| OpenError::sqlite(path, &error))
