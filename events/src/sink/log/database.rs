@@ -18,9 +18,9 @@ pub(super) const PAGE_BYTES: u64 = 8192;
 
 /// `batch` is read through its index, which holds all but the events.
 ///
-/// `first` is the offset of the row's first event, `time` the commit in microseconds since the
-/// epoch, and `position` counts the application's bytes up to the end of the row, so that the bytes
-/// between two rows are known without reading them.
+/// `first` is the offset of the row's first event and `time` the commit in microseconds since the
+/// epoch. `position` counts the application's stored bytes up to the end of the row, so that the
+/// bytes between two rows are known without reading them. `size` is that of the unpacked events.
 const SCHEMA: &str = "
 CREATE TABLE application (
     id INTEGER PRIMARY KEY,
@@ -34,6 +34,7 @@ CREATE TABLE batch (
     count INTEGER NOT NULL,
     time INTEGER NOT NULL,
     position INTEGER NOT NULL,
+    size INTEGER NOT NULL,
     events BLOB NOT NULL
 ) STRICT;
 CREATE INDEX batch_by_offset ON batch (application, first, count, time, position);

@@ -32,6 +32,7 @@ use crate::event::Draft;
 mod database;
 mod error;
 mod keeper;
+mod pack;
 mod reader;
 mod retention;
 mod row;
@@ -79,8 +80,9 @@ impl LogOptions {
 /// one of the bounds; nothing inside both is ever deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// At least this many bytes of the newest events are kept, unless they are too old. Danger: the
-    /// file holds this much for each application, and a little more until the next clean-up.
+    /// At least this many bytes of the newest events are kept, unless they are too old; counted as
+    /// stored, that is, compressed. Danger: the file holds this much for each application, and a
+    /// little more until the next clean-up.
     pub bytes: u64,
     /// Events are kept this long by the wall clock, unless they are too many. Danger: a clock that
     /// jumps ahead lets events expire early.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use super::Shared;
 use super::database::{from_sql, to_sql};
 use super::error::{Closed, ReadError};
+use super::pack::unpack;
 use super::row::Events;
 
 /// Connections that read at the same time; further reads wait for one of them.
@@ -186,18 +187,21 @@ impl Page {
     ) -> Result<(), ReadError> {
         // Starts with the row that holds the next event.
         let mut statement = transaction.prepare_cached(
-            "SELECT first, events FROM batch
+            "SELECT first, size, events FROM batch
              WHERE application = ?1 AND first >= (
                  SELECT max(first) FROM batch WHERE application = ?1 AND first <= ?2)
              ORDER BY first",
         )?;
         let mut rows = statement.query((application, to_sql(self.next_offset + 1)))?;
+        let mut buffer = Vec::new();
         while self.len() < limit
             && let Some(row) = rows.next()?
         {
             let first = from_sql(row.get(0)?);
             let corrupt = || ReadError::Corrupt { offset: first };
-            let events = row.get_ref(1)?.as_blob().map_err(|_| corrupt())?;
+            let size = usize::try_from(row.get::<_, i64>(1)?).map_err(|_| corrupt())?;
+            let stored = row.get_ref(2)?.as_blob().map_err(|_| corrupt())?;
+            let events = unpack(stored, size, &mut buffer).map_err(|_| corrupt())?;
             for (offset, event) in (first..).zip(Events::of(events)) {
                 let event = event.map_err(|_| corrupt())?;
                 if offset <= self.next_offset {

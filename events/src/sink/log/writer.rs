@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, Transaction, Trans
 
 use super::Shared;
 use super::database::{from_sql, to_sql};
+use super::pack::Packer;
 use super::tail::{Tail, Tails};
 use crate::event::Timestamp;
 use crate::sink::queue::{Consumer, Group};
@@ -25,6 +26,7 @@ pub(super) fn run(shared: &Shared, connection: Connection) {
         shared,
         connection: Some(connection),
         heads: HashMap::new(),
+        packer: Packer::new(),
     };
     let mut groups = Vec::new();
     while consumer.take(COMMIT_BYTES, &mut groups) && writer.store(&groups, &consumer) {
@@ -38,6 +40,7 @@ struct Writer<'a> {
     connection: Option<Connection>,
     /// Where each application's next row goes; those with a commit since the start.
     heads: HashMap<Arc<str>, Head>,
+    packer: Packer,
 }
 
 /// Where an application's next row goes.
@@ -46,7 +49,7 @@ struct Head {
     id: i64,
     /// Offset of the next event.
     next: u64,
-    /// Bytes of all events so far.
+    /// Stored bytes of all events so far.
     position: u64,
     tail: Tail,
 }
@@ -58,8 +61,8 @@ impl Writer<'_> {
         loop {
             let started = Instant::now();
             match self.commit(groups) {
-                Ok(()) => {
-                    self.committed(groups, started.elapsed());
+                Ok(stored) => {
+                    self.committed(groups, stored, started.elapsed());
                     return true;
                 }
                 Err(error) => self.failed(&error),
@@ -71,8 +74,9 @@ impl Writer<'_> {
         }
     }
 
-    /// One transaction with one row per group. Changes nothing unless it succeeds.
-    fn commit(&mut self, groups: &[Group]) -> rusqlite::Result<()> {
+    /// One transaction with one row per group. Changes nothing unless it succeeds. Returns the bytes
+    /// stored.
+    fn commit(&mut self, groups: &[Group]) -> rusqlite::Result<u64> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(self.shared.database.reconnect()?),
@@ -84,11 +88,12 @@ impl Writer<'_> {
         let turn = self.shared.turn.take_to_append();
         let time = Timestamp::now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut stored = 0;
         let mut moved: HashMap<&Arc<str>, Head> = HashMap::with_capacity(groups.len());
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO batch (application, first, count, time, position, events)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO batch (application, first, count, time, position, size, events)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
             for group in groups {
                 let known = moved.get(&group.application);
@@ -96,7 +101,9 @@ impl Writer<'_> {
                     Some(head) => head.clone(),
                     None => find_head(&transaction, &group.application, &self.shared.tails)?,
                 };
-                let head = insert_row(&mut insert, head, group, time)?;
+                let packed = self.packer.pack(&group.data);
+                stored += packed.len() as u64;
+                let head = insert_row(&mut insert, head, group, packed, time)?;
                 moved.insert(&group.application, head);
             }
         }
@@ -107,18 +114,16 @@ impl Writer<'_> {
             head.tail.send_replace(head.next - 1);
             self.heads.insert(Arc::clone(application), head);
         }
-        Ok(())
+        Ok(stored)
     }
 
-    fn committed(&self, groups: &[Group], took: Duration) {
-        let mut written = 0;
+    fn committed(&self, groups: &[Group], stored: u64, took: Duration) {
         for group in groups {
             let bytes = group.data.len() as u64;
             self.shared.counters.accepted(group.events.into(), bytes);
-            written += bytes;
         }
         self.shared.counters.committed(took);
-        self.shared.upkeep.wrote(groups.len(), written);
+        self.shared.upkeep.wrote(groups.len(), stored);
         if self.shared.health.set_up() {
             let path = self.shared.database.path().display();
             tracing::info!(%path, "the event log takes events again");
@@ -175,16 +180,18 @@ fn insert_row(
     insert: &mut Statement<'_>,
     head: Head,
     group: &Group,
+    packed: &[u8],
     time: Timestamp,
 ) -> rusqlite::Result<Head> {
-    let position = head.position + group.data.len() as u64;
+    let position = head.position + packed.len() as u64;
     insert.execute((
         head.id,
         to_sql(head.next),
         group.events,
         to_sql(time.0),
         to_sql(position),
-        group.data.as_slice(),
+        to_sql(group.data.len() as u64),
+        packed,
     ))?;
     Ok(Head {
         next: head.next + u64::from(group.events),

@@ -188,11 +188,9 @@ fn a_batch_larger_than_a_row_is_split_and_an_event_larger_than_a_row_is_not() {
     assert!(read == sent);
     let largest: i64 = rusqlite::Connection::open(fixture.path())
         .unwrap()
-        .query_row(
-            "SELECT max(length(events)) FROM batch WHERE count > 1",
-            [],
-            |row| row.get(0),
-        )
+        .query_row("SELECT max(size) FROM batch WHERE count > 1", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert!(usize::try_from(largest).unwrap() <= super::super::row::TARGET_BYTES);
 }

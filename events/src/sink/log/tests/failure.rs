@@ -27,7 +27,6 @@ fn free_disk(sink: &LogSink) {
 
 /// Publishes until the log fails, and returns what it says.
 fn publish_until_failing(sink: &LogSink, connection: &mut Connection) -> String {
-    let payload = format!("\"{}\"", "x".repeat(5_000));
     let deadline = std::time::Instant::now() + LONG;
     loop {
         if let Health::Failing { reason, .. } = sink.health() {
@@ -35,7 +34,7 @@ fn publish_until_failing(sink: &LogSink, connection: &mut Connection) -> String 
         }
         assert!(std::time::Instant::now() < deadline, "the log never failed");
         if sink.has_room() {
-            connection.publish(sink, "blob", payload.as_bytes());
+            connection.publish(sink, "blob", &noise(4_000));
         }
         std::thread::yield_now();
     }

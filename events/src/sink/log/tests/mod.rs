@@ -74,6 +74,13 @@ fn numbers(reader: &LogReader, application: &str) -> Vec<(u64, u64)> {
         .collect()
 }
 
+/// A payload that does not compress.
+fn noise(bytes: usize) -> Vec<u8> {
+    std::iter::repeat_with(|| fastrand::u8(..))
+        .take(bytes)
+        .collect()
+}
+
 fn data(event: &[u8]) -> Value {
     let event: Value = serde_json::from_slice(event).unwrap();
     event["data"].clone()

@@ -177,10 +177,9 @@ fn a_log_that_is_opened_with_less_retention_is_cut_back_at_once() {
 fn the_file_shrinks_after_much_has_expired() {
     let fixture = Fixture::new();
     let sink = fixture.open_with(|options| options.retention.bytes = 0);
-    let payload = format!("\"{}\"", "x".repeat(200_000));
     let mut connection = Connection::new("app", "device");
     for _ in 0..500 {
-        connection.publish(&sink, "blob", payload.as_bytes());
+        connection.publish(&sink, "blob", &noise(150_000));
     }
     connection.recorder.wait_accepted(500);
     // The keeper may be at it already: both do the same.
