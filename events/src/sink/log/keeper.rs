@@ -70,7 +70,7 @@ fn enforce_retention(shared: &Shared, connection: &mut Connection) -> Next {
 /// SQLite starts the write-ahead file anew only when all of it is copied, which under steady load
 /// never happens by itself. So once it is long, the writer waits while the last small piece is
 /// copied; in between it does not.
-pub(super) fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
+fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::Result<()> {
     for _ in 0..ROUNDS {
         shared.upkeep.copying();
         let copied = copy(connection, "PASSIVE");
@@ -90,13 +90,13 @@ pub(super) fn checkpoint(shared: &Shared, connection: &Connection) -> rusqlite::
     Ok(())
 }
 
-/// Copies what no reader's snapshot forbids. True if that was all there is: then the next commit
-/// starts the file anew.
+/// Copies what no reader's snapshot and no other program's checkpoint forbid. True if that was all
+/// there is: then the next commit starts the file anew.
 fn copy(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     connection.query_row(&sql, [], |row| {
-        let (pages, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
-        Ok(pages == copied)
+        let (busy, pages, copied): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(!busy && pages == copied)
     })
 }
 
@@ -235,6 +235,14 @@ impl Upkeep {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Upkeep {
+    /// Whether the file is to be started anew, and nothing was written since that was found.
+    pub(super) fn is_restarted(&self) -> bool {
+        self.lock().wal.length == 0
     }
 }
 
