@@ -138,7 +138,11 @@ fn drive(plan: &Plan, sink: &LogSink) -> Result<(), Box<dyn Error>> {
     let names: Vec<Arc<str>> = (0..plan.applications.max(1))
         .map(|index| format!("app{index}").into())
         .collect();
-    let payload = vec![0xa5; plan.bytes.saturating_sub(440) / 4 * 3];
+    // The attributes take about 440 bytes; the payload is random, as Base64.
+    let payload_bytes = plan.bytes.saturating_sub(440) / 4 * 3;
+    let payloads: Vec<Vec<u8>> = (0..1_000)
+        .map(|_| (0..payload_bytes).map(|_| fastrand::u8(..)).collect())
+        .collect();
     let mut batch = OpenBatch::new();
     let mut publish = |index: usize| -> Result<(), Box<dyn Error>> {
         let connection = connections.get(index).ok_or("no such connection")?;
@@ -155,7 +159,7 @@ fn drive(plan: &Plan, sink: &LogSink) -> Result<(), Box<dyn Error>> {
         let last = first + plan.batch - 1;
         connection.last.store(last, Ordering::Release);
         let time = Timestamp::now();
-        for sequence in first..=last {
+        for (sequence, payload) in (first..=last).zip(payloads.iter().cycle()) {
             let draft = Draft {
                 origin: &origin,
                 event_type: EventType::Event,
@@ -167,7 +171,7 @@ fn drive(plan: &Plan, sink: &LogSink) -> Result<(), Box<dyn Error>> {
                 trace_parent: None,
                 trace_state: None,
                 retain: false,
-                data: Data::Binary(&payload),
+                data: Data::Binary(payload),
             };
             sink.encode(&draft, sequence, &mut batch);
         }

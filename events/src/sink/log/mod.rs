@@ -4,11 +4,11 @@
 //! by a crash, a kill or a power cut, as far as the disk keeps what it confirmed.
 //!
 //! Three kinds of party work on one SQLite file in write-ahead mode:
-//! - the writer thread ([`writer`]) appends: one transaction takes all that was handed over while
+//! - the writer thread (`writer.rs`) appends: one transaction takes all that was handed over while
 //!   the one before was synced, one row per application;
-//! - the keeper thread ([`keeper`]) checkpoints and deletes what retention lets go, beside the
+//! - the keeper thread (`keeper.rs`) checkpoints and deletes what retention lets go, beside the
 //!   commits and in small steps;
-//! - readers ([`reader`]) have read-only connections of their own.
+//! - readers ([`LogReader`]) have read-only connections of their own.
 //!
 //! Each application counts its events from 1: the offset. Offsets have no gaps now (readers are
 //! told to allow for them), never change, and are never used again, not even after all events
