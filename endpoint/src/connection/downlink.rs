@@ -14,9 +14,13 @@ use super::{Link, Stream};
 use crate::command::{Command, Handed, SessionFailure};
 use crate::dialect::InboxDelivery;
 
-/// The downward half of a connection.
+/// The downward half of a connection; without memory while there is no command.
 #[derive(Default)]
-pub(super) struct Downlink {
+pub(super) struct Downlink(Option<Box<Work>>);
+
+/// Commands that are not settled.
+#[derive(Default)]
+struct Work {
     last_token: u64,
     /// Commands that were begun and have not been acknowledged in full.
     begun: Vec<Begun>,
@@ -35,12 +39,49 @@ struct Begun {
 impl Downlink {
     /// The client acknowledged one message of a command.
     pub(super) fn acknowledged(&mut self, token: u64, reason: ReasonCode) {
-        let failure = reason
-            .is_failure()
-            .then_some(SessionFailure::Refused(reason));
-        self.finish_one(token, failure);
+        if let Some(work) = &mut self.0 {
+            let failure = reason
+                .is_failure()
+                .then_some(SessionFailure::Refused(reason));
+            work.finish_one(token, failure);
+        }
+        self.rest();
     }
 
+    /// Delivers what waits in the backlog and then in the mailbox, as far as the client's receive
+    /// maximum goes.
+    fn deliver(&mut self, session: &mut Session, link: &Link) {
+        if let Some(work) = &mut self.0 {
+            work.deliver(session);
+        }
+        while session.is_connected() && self.0.as_ref().is_none_or(|work| work.backlog.is_empty()) {
+            let may = session.can_deliver();
+            let Some(handed) = link.next_command(|c| may || c.is_abandoned()) else {
+                break;
+            };
+            // Nobody waits for it any more: a late command is worse than none.
+            if !handed.is_abandoned() {
+                let work = self.0.get_or_insert_default();
+                work.begin(handed, link);
+                work.deliver(session);
+            }
+        }
+        self.rest();
+    }
+
+    /// Gives the memory back once all is settled.
+    fn rest(&mut self) {
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|work| work.begun.is_empty() && work.backlog.is_empty())
+        {
+            self.0 = None;
+        }
+    }
+}
+
+impl Work {
     /// One message of a command is settled; the last one settles the command.
     fn finish_one(&mut self, token: u64, failure: Option<SessionFailure>) {
         let Some(at) = self.begun.iter().position(|begun| begun.token == token) else {
@@ -54,9 +95,6 @@ impl Downlink {
             }
         }
         let begun = self.begun.swap_remove(at);
-        if self.begun.is_empty() {
-            self.begun = Vec::new();
-        }
         begun
             .handed
             .report(QoS::AtLeastOnce, begun.failure.map_or(Ok(()), Err));
@@ -105,7 +143,6 @@ impl Downlink {
             }
             self.backlog.pop_front();
         }
-        self.backlog = VecDeque::new();
     }
 
     /// A QoS 0 message is on its way; alone, it settles its command as sent.
@@ -127,29 +164,12 @@ impl Downlink {
             .iter()
             .any(|(t, _, d)| *t == token && d.qos != QoS::AtMostOnce)
     }
-
-    /// Whether a further command can be begun.
-    fn is_free(&self) -> bool {
-        self.backlog.is_empty()
-    }
 }
 
 impl<S: Stream> Live<S> {
-    /// Delivers what waits, as far as the client's receive maximum goes.
+    /// Delivers the commands that wait.
     pub(super) fn deliver_commands(&mut self) {
-        self.downlink.deliver(&mut self.session);
-        while self.downlink.is_free() && self.session.is_connected() {
-            let may = self.session.can_deliver();
-            let Some(handed) = self.link.next_command(|c| may || c.is_abandoned()) else {
-                return;
-            };
-            // Nobody waits for it any more: a late command is worse than none.
-            if handed.is_abandoned() {
-                continue;
-            }
-            self.downlink.begin(handed, &self.link);
-            self.downlink.deliver(&mut self.session);
-        }
+        self.downlink.deliver(&mut self.session, &self.link);
     }
 }
 

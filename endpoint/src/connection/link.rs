@@ -52,14 +52,11 @@ struct Mail {
     /// The connection's task while it sleeps.
     waker: Option<Waker>,
     /// Something happened since the task last looked.
-    news: bool,
+    rung: bool,
     /// The connection is over: nothing more is taken in.
     over: bool,
-    close: Option<ReasonCode>,
-    stop: bool,
-    room: bool,
-    found: Option<Found>,
-    refused: Vec<(Sequence, Refusal)>,
+    /// What happened, but for acceptances and commands: seldom, so not part of every link.
+    news: Option<Box<News>>,
     commands: VecDeque<Handed>,
     inbox: Inbox,
 }
@@ -90,6 +87,12 @@ pub enum Offer {
     Full,
 }
 
+impl Mail {
+    fn news(&mut self) -> &mut News {
+        self.news.get_or_insert_default()
+    }
+}
+
 impl Link {
     /// A link for a connection whose events go to `slots` sinks.
     pub fn new(identity: Identity, slots: usize) -> Self {
@@ -107,7 +110,7 @@ impl Link {
 
     /// Wakes the task once; called with news already in the mailbox.
     fn ring(mut mail: MutexGuard<'_, Mail>) {
-        mail.news = true;
+        mail.rung = true;
         let waker = mail.waker.take();
         drop(mail);
         if let Some(waker) = waker {
@@ -118,21 +121,21 @@ impl Link {
     /// Asks the connection to close with a reason. The first reason counts.
     pub fn close(&self, reason: ReasonCode) {
         let mut mail = self.mail();
-        mail.close.get_or_insert(reason);
+        mail.news().close.get_or_insert(reason);
         Self::ring(mail);
     }
 
     /// Asks the connection to finish what is in flight and to say goodbye.
     pub fn stop(&self) {
         let mut mail = self.mail();
-        mail.stop = true;
+        mail.news().stop = true;
         Self::ring(mail);
     }
 
     /// Hands in changed documents; the next publish uses them.
     pub fn update(&self, found: Found) {
         let mut mail = self.mail();
-        mail.found = Some(found);
+        mail.news().found = Some(found);
         Self::ring(mail);
     }
 
@@ -161,19 +164,11 @@ impl Link {
 
     /// The task is awake: what happened since it slept. Nobody needs to wake it until
     /// [`sleep`](Self::sleep).
-    pub fn news(&self) -> Option<News> {
+    pub fn news(&self) -> Option<Box<News>> {
         let mut mail = self.mail();
         mail.waker = None;
-        if !std::mem::take(&mut mail.news) {
-            return None;
-        }
-        Some(News {
-            close: mail.close.take(),
-            stop: mail.stop,
-            room: std::mem::take(&mut mail.room),
-            found: mail.found.take(),
-            refused: std::mem::take(&mut mail.refused),
-        })
+        mail.rung = false;
+        mail.news.take()
     }
 
     /// The next command that waits, if `wanted` says so.
@@ -192,7 +187,7 @@ impl Link {
     /// The task is about to sleep. False: there is news, so it must look again.
     pub fn sleep(&self, waker: &Waker) -> bool {
         let mut mail = self.mail();
-        if mail.news {
+        if mail.rung {
             return false;
         }
         mail.waker = Some(waker.clone());
@@ -227,13 +222,13 @@ impl Completion for Link {
 
     fn refused(&self, _slot: usize, sequence: Sequence, refusal: Refusal) {
         let mut mail = self.mail();
-        mail.refused.push((sequence, refusal));
+        mail.news().refused.push((sequence, refusal));
         Self::ring(mail);
     }
 
     fn room(&self, _slot: usize) {
         let mut mail = self.mail();
-        mail.room = true;
+        mail.news().room = true;
         Self::ring(mail);
     }
 }

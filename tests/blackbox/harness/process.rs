@@ -1,6 +1,7 @@
 //! A child process that ends with the test, whatever becomes of the test.
 
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,6 +40,15 @@ impl Process {
     /// Waits for the process to end by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait::until("the end of a process", || self.ended())
+    }
+
+    /// Whether the process ends by itself in this time.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        while self.ended().is_none() && Instant::now() < end {
+            wait::pause();
+        }
+        self.ended().is_some()
     }
 
     /// Waits for the end of a process that has been killed.

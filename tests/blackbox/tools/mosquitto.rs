@@ -1,6 +1,7 @@
 //! `mosquitto_pub` and `mosquitto_sub`.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -10,6 +11,9 @@ use crate::harness::log::Log;
 use crate::harness::process::Process;
 use crate::harness::wait;
 use crate::wire::Version;
+
+/// How long a client may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Stands at the start of each line that reports a message.
 const MESSAGE: &str = "MESSAGE ";
@@ -154,9 +158,15 @@ impl Subscriber {
     }
 
     /// Asks the client to say goodbye and end.
+    ///
+    /// `mosquitto_sub` takes locks in its signal handler, so a signal that meets it within its
+    /// library can hang it for good: then it is ended without a goodbye.
     pub(crate) fn stop(mut self) {
         self.process.signal(Signal::SIGTERM);
-        self.process.wait();
+        if !self.process.ends_within(GOODBYE) {
+            self.process.signal(Signal::SIGKILL);
+            self.process.wait();
+        }
     }
 
     /// Ends the client at once, without a goodbye.
