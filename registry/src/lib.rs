@@ -12,6 +12,7 @@
 //! | `model` | [`Application`] and [`Device`], ready to use |
 //! | `registry` | [`Registry`]: caches, log-ins, writes, changes |
 //! | `verify` | bounded slow hashes, remembered log-ins |
+//! | [`token`] | tokens of the management API |
 //! | `store` | rows and transactions; SQLite |
 
 pub mod document;
@@ -22,6 +23,7 @@ mod options;
 mod registry;
 pub mod secret;
 mod store;
+pub mod token;
 mod verify;
 
 pub use document::DialectSpec;

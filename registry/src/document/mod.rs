@@ -15,7 +15,7 @@ mod external;
 mod foreign;
 mod label;
 mod metadata;
-mod parse;
+pub(crate) mod parse;
 pub(crate) mod problem;
 mod publish;
 pub(crate) mod reader;

@@ -6,6 +6,7 @@ mod cache;
 mod devices;
 mod log_in;
 mod show;
+mod tokens;
 mod write;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::model::Found;
 use crate::options::Options;
 use crate::secret::resolve::Hashing;
 use crate::store::Store;
+use crate::token::known::KnownTokens;
 use crate::verify::{Decoy, Remembered, Workers};
 use cache::Resources;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
@@ -46,6 +48,7 @@ struct Inner {
     document_workers: Workers,
     hashing: Hashing,
     write_locks: Vec<Mutex<()>>,
+    tokens: KnownTokens,
 }
 
 /// An application or device was created, changed or deleted.
@@ -98,6 +101,7 @@ impl Registry {
                 cost: password_cost,
             },
             write_locks: (0..WRITE_LOCKS).map(|_| Mutex::new(())).collect(),
+            tokens: KnownTokens::default(),
         })))
     }
 

@@ -23,6 +23,15 @@ pub(crate) struct ResourceId(pub(crate) i64);
 impl ResourceId {
     /// The parent of applications.
     pub(crate) const ROOT: ResourceId = ResourceId(0);
+    /// The parent of API tokens. They are rows like all others, without children, claims, labels
+    /// and annotations; [`crate::token`] keeps what it reads of them for less than a second, so a
+    /// store need not announce their changes.
+    pub(crate) const TOKENS: ResourceId = ResourceId(-1);
+
+    /// Whether this is no resource but one of the constants above.
+    pub(crate) fn is_top(self) -> bool {
+        self == ResourceId::ROOT || self == ResourceId::TOKENS
+    }
 }
 
 /// A stored resource. An application's parent is the root, a device's its application.

@@ -18,4 +18,5 @@ mod round_trips;
 mod rules;
 mod secrets;
 mod store;
+mod tokens;
 mod writes;

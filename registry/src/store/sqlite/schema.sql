@@ -1,5 +1,5 @@
--- Applications (parent 0) and devices (parent: their application) in one table, so that there is
--- one piece of SQL for both. AUTOINCREMENT: an id is never used again, so that what is left of a
+-- Applications (parent 0), devices (parent: their application) and API tokens (parent -1) in one
+-- table, so that there is one piece of SQL for all. AUTOINCREMENT: an id is never used again, so that what is left of a
 -- deleted application can never belong to another.
 CREATE TABLE resource (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -28,7 +28,7 @@ pub(super) fn put(
     body: Body,
 ) -> Result<Row, PutError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if parent != ResourceId::ROOT && !is_application(&transaction, parent)? {
+    if !parent.is_top() && !is_application(&transaction, parent)? {
         return Err(PutError::NoParent);
     }
     let stored = read::get(&transaction, parent, name)?;
@@ -41,7 +41,7 @@ pub(super) fn put(
     } = body;
     let row = match (stored, expected) {
         (None, Expected::Absent) => {
-            if parent != ResourceId::ROOT && is_claimed(&transaction, parent, name)? {
+            if !parent.is_top() && is_claimed(&transaction, parent, name)? {
                 return Err(PutError::Taken(None));
             }
             let row = Row {

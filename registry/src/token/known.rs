@@ -1,0 +1,104 @@
+//! All tokens in memory, read again when what is known has aged.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::TokenId;
+use super::stored::StoredToken;
+use crate::store::{ResourceId, Store, Unavailable};
+
+/// Most tokens that there may be: all of them are kept in memory.
+pub(crate) const MAX_TOKENS: usize = 1000;
+/// How long what was read is relied on: a revocation acts after this long on all other instances.
+const FRESH: Duration = Duration::from_millis(500);
+/// How much longer, while the store cannot be read: nobody can revoke a token there, either.
+const GRACE: Duration = Duration::from_secs(60);
+
+type All = Arc<HashMap<TokenId, Arc<StoredToken>>>;
+
+/// What was last read.
+#[derive(Default)]
+pub(crate) struct KnownTokens {
+    last: Mutex<Option<Reading>>,
+    /// Held by the one who reads.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone)]
+struct Reading {
+    at: Instant,
+    all: All,
+    /// Something changed since.
+    outdated: bool,
+}
+
+impl KnownTokens {
+    pub(crate) async fn get(&self, store: &Store) -> Result<All, Unavailable> {
+        if let Some(all) = self.fresh() {
+            return Ok(all);
+        }
+        let _one_reads = self.reading.lock().await;
+        // Somebody else may have read meanwhile.
+        if let Some(all) = self.fresh() {
+            return Ok(all);
+        }
+        let at = Instant::now();
+        match read(store).await {
+            Ok(all) => {
+                let reading = Reading {
+                    at,
+                    all: Arc::clone(&all),
+                    outdated: false,
+                };
+                *self.last() = Some(reading);
+                Ok(all)
+            }
+            Err(unavailable) => self.within(FRESH + GRACE).ok_or(unavailable),
+        }
+    }
+
+    /// What was read is not to be relied on any more.
+    pub(crate) fn forget(&self) {
+        if let Some(last) = &mut *self.last() {
+            last.outdated = true;
+        }
+    }
+
+    fn fresh(&self) -> Option<All> {
+        self.within(FRESH)
+    }
+
+    fn within(&self, age: Duration) -> Option<All> {
+        let last = self.last();
+        let good = last
+            .as_ref()
+            .filter(|last| !last.outdated && last.at.elapsed() < age);
+        good.map(|last| Arc::clone(&last.all))
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Reading>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(store: &Store) -> Result<All, Unavailable> {
+    let mut all = HashMap::new();
+    let mut after = String::new();
+    loop {
+        let (rows, more) = store.list(ResourceId::TOKENS, &after, MAX_TOKENS).await?;
+        for row in &rows {
+            match StoredToken::of_row(row) {
+                Some(stored) => {
+                    all.insert(stored.token.id, Arc::new(stored));
+                }
+                // Without it nobody can use it; the others stay good.
+                None => tracing::error!(token = row.name, "a stored API token is damaged"),
+            }
+        }
+        match rows.last() {
+            Some(last) if more && all.len() < 2 * MAX_TOKENS => after.clone_from(&last.name),
+            _ => return Ok(Arc::new(all)),
+        }
+    }
+}
