@@ -31,6 +31,6 @@ pub use error::{OpenError, Unavailable};
 pub use model::{Application, CredentialId, Device, Found, PreSharedKey, effective_dialect};
 pub use options::{Options, PasswordCost};
 pub use registry::{
-    Cause, Change, LogIn, LogInError, Outcome, Page, Presented, Registry, Secrets, WriteError,
-    Written,
+    BatchError, Cause, Change, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented, Registry,
+    Secrets, WriteError, Written,
 };

@@ -83,6 +83,13 @@ impl Document {
         }
     }
 
+    pub(crate) fn metadata(&self) -> &Metadata {
+        match self {
+            Document::Application(document) => &document.metadata,
+            Document::Device(document) => &document.metadata,
+        }
+    }
+
     /// Reads a document that has been parsed into a value.
     ///
     /// # Errors

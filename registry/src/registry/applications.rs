@@ -6,19 +6,23 @@ use std::sync::Arc;
 use blake2::{Blake2s256, Digest as _};
 
 use super::Registry;
+use super::prepare::Kind;
 use super::show::{Page, Secrets, page, page_limit, show};
-use super::write::{Intent, Kind, Outcome, Place, WriteError, Written, to_the_end};
+use super::write::{BatchError, Intent, Outcome, WriteError, Written, to_the_end};
 use crate::document::{
     ApplicationDocument, ApplicationResource, ApplicationSpec, Document, Preconditions, Resource,
 };
 use crate::error::Unavailable;
 use crate::secret::Held;
-use crate::store::{Claim, ResourceId, Row, Space};
+use crate::store::{Claim, Place, ResourceId, Row, Space};
+
+/// Most documents of one [`Registry::apply_batch`].
+pub const MAX_BATCH: usize = 1000;
 
 impl Kind for ApplicationSpec<Held> {
     const MAX_SIZE: usize = 256 * 1024;
 
-    fn claims(&self, _: ResourceId, _: &str) -> Vec<Claim> {
+    fn claims(&self, _: &str) -> Vec<Claim> {
         let mut seen = BTreeSet::new();
         let claims = self.certificates().map(|(path, certificate)| Claim {
             space: Space::TrustAnchors,
@@ -102,10 +106,10 @@ impl Registry {
         preconditions: Preconditions,
     ) -> Result<(), WriteError> {
         let inner = Arc::clone(&self.0);
-        let place = Place::of_application(name);
+        let place = Place::Application(name.into());
         to_the_end(async move {
             inner
-                .remove::<ApplicationSpec<Held>>(&place, preconditions)
+                .remove::<ApplicationSpec<Held>>(&place, ResourceId::ROOT, preconditions)
                 .await
         })
         .await
@@ -129,20 +133,34 @@ impl Registry {
         })
     }
 
+    /// Applies up to [`MAX_BATCH`] documents in one transaction: all of them, or none. Outcomes are
+    /// in the order of the documents.
+    ///
+    /// They count as written at once: an application may come after its devices, and an alias may
+    /// go from one device to another. No two are of the same resource. Plain passwords are hashed
+    /// on all workers.
+    ///
+    /// # Errors
+    /// [`BatchError`] names the first document that is to blame.
+    pub async fn apply_batch(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, BatchError> {
+        if documents.len() > MAX_BATCH {
+            return Err(BatchError::TooMany(documents.len()));
+        }
+        let inner = Arc::clone(&self.0);
+        let documents: Arc<[Document]> = documents.into();
+        let write = async move { inner.write_all(documents, Intent::Apply).await };
+        let written = to_the_end(write).await?;
+        Ok(written.into_iter().map(|(outcome, _)| outcome).collect())
+    }
+
     async fn write_application(
         &self,
         document: ApplicationDocument,
         intent: Intent,
     ) -> Result<Written<ApplicationResource>, WriteError> {
         let inner = Arc::clone(&self.0);
-        let ApplicationDocument { metadata, spec } = document;
-        let place = Place::of_application(&metadata.name);
-        let write = async move {
-            inner
-                .write::<ApplicationSpec<Held>>(&place, intent, metadata, spec)
-                .await
-        };
-        let (outcome, row): (Outcome, Row) = to_the_end(write).await?;
+        let document = Document::Application(document);
+        let (outcome, row) = to_the_end(async move { inner.write(document, intent).await }).await?;
         Ok(Written {
             outcome,
             resource: resource(&row, Secrets::Hidden)?,

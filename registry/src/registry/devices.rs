@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Registry;
+use super::prepare::Kind;
 use super::show::{Page, Secrets, page, page_limit, show};
-use super::write::{Intent, Kind, Place, WriteError, Written, to_the_end};
-use super::{Inner, Registry};
-use crate::document::{DeviceDocument, DeviceResource, DeviceSpec, Preconditions};
+use super::write::{Intent, WriteError, Written, to_the_end};
+use crate::document::{DeviceDocument, DeviceResource, DeviceSpec, Document, Preconditions};
 use crate::error::Unavailable;
 use crate::secret::Held;
-use crate::store::{Claim, ResourceId, Row, Space};
+use crate::store::{Claim, Place, ResourceId, Row, Space};
 
 impl Kind for DeviceSpec<Held> {
     const MAX_SIZE: usize = 64 * 1024;
 
-    fn claims(&self, application: ResourceId, name: &str) -> Vec<Claim> {
+    fn claims(&self, name: &str) -> Vec<Claim> {
         let mut seen = BTreeSet::from([name]);
         let names = self.other_names().filter(|(_, other)| seen.insert(other));
         let claims = names.map(|(path, other)| Claim {
-            space: Space::DeviceNames(application),
+            space: Space::DeviceNames,
             value: other.as_bytes().to_vec(),
             path,
         });
@@ -101,11 +102,17 @@ impl Registry {
         preconditions: Preconditions,
     ) -> Result<(), WriteError> {
         let inner = Arc::clone(&self.0);
-        let (application, name) = (application.to_owned(), name.to_owned());
+        let application = application.to_owned();
+        let name = name.to_owned();
         to_the_end(async move {
-            let place = inner.place(&application, &name).await?;
+            let parent = inner.store.get(ResourceId::ROOT, &application);
+            let parent = parent.await?.ok_or(WriteError::NoApplication)?.id;
+            let place = Place::Device {
+                application: application.into(),
+                device: name.into(),
+            };
             inner
-                .remove::<DeviceSpec<Held>>(&place, preconditions)
+                .remove::<DeviceSpec<Held>>(&place, parent, preconditions)
                 .await
         })
         .await
@@ -117,31 +124,13 @@ impl Registry {
         intent: Intent,
     ) -> Result<Written<DeviceResource>, WriteError> {
         let inner = Arc::clone(&self.0);
-        let DeviceDocument {
-            application,
-            metadata,
-            spec,
-        } = document;
-        let write = async move {
-            let place = inner.place(&application, &metadata.name).await?;
-            let written = inner
-                .write::<DeviceSpec<Held>>(&place, intent, metadata, spec)
-                .await;
-            written.map(|(outcome, row)| (outcome, row, application))
-        };
-        let (outcome, row, application) = to_the_end(write).await?;
+        let application = document.application.clone();
+        let document = Document::Device(document);
+        let (outcome, row) = to_the_end(async move { inner.write(document, intent).await }).await?;
         Ok(Written {
             outcome,
             resource: resource(&row, &application, Secrets::Hidden)?,
         })
-    }
-}
-
-impl Inner {
-    async fn place(&self, application: &str, device: &str) -> Result<Place, WriteError> {
-        let application = self.store.get(ResourceId::ROOT, application).await?;
-        let application = application.ok_or(WriteError::NoApplication)?;
-        Ok(Place::of_device(&application, device))
     }
 }
 

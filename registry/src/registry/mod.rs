@@ -1,10 +1,12 @@
 //! The registry itself. The device side is in this file and `log_in`; documents are written and read
-//! in `applications` and `devices`, both by `write` and `show`.
+//! in `applications` and `devices`, both by `prepare`, `commit` and `show`.
 
 mod applications;
 mod cache;
+mod commit;
 mod devices;
 mod log_in;
+mod prepare;
 mod show;
 mod tokens;
 mod write;
@@ -20,10 +22,11 @@ use crate::secret::resolve::Hashing;
 use crate::store::Store;
 use crate::token::known::KnownTokens;
 use crate::verify::{Decoy, Remembered, Workers};
+pub use applications::MAX_BATCH;
 use cache::Resources;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
 pub use show::{Page, Secrets};
-pub use write::{Outcome, WriteError, Written};
+pub use write::{BatchError, Outcome, WriteError, Written};
 
 /// Changes that a receiver of [`Registry::changes`] may be behind before it misses some.
 const CHANGES_KEPT: usize = 1024;
@@ -45,7 +48,7 @@ struct Inner {
     log_in_workers: Workers,
     remembered: Remembered,
     decoy: Decoy,
-    document_workers: Workers,
+    document_workers: Arc<Workers>,
     hashing: Hashing,
     write_locks: Vec<Mutex<()>>,
     tokens: KnownTokens,
@@ -95,7 +98,7 @@ impl Registry {
             remembered,
             decoy: Decoy::new(password_cost.cost()),
             // Writers of documents wait for as long as it takes.
-            document_workers: Workers::new(verify_workers, 1 << 20),
+            document_workers: Arc::new(Workers::new(verify_workers, 1 << 20)),
             hashing: Hashing {
                 hash_passwords,
                 cost: password_cost,

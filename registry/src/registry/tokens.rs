@@ -8,7 +8,7 @@ use super::Registry;
 use super::write::{WriteError, to_the_end};
 use crate::document::{Invalid, Preconditions};
 use crate::error::Unavailable;
-use crate::store::{Expected, PutError, Removed, ResourceId};
+use crate::store::{CommitError, Expected, Place, Put, Removed, ResourceId};
 use crate::token::known::MAX_TOKENS;
 use crate::token::{ApiToken, Digest, NewToken, TokenId, TokenSecret, stored};
 
@@ -29,17 +29,20 @@ impl Registry {
         let body = stored::body(&new, id, &secret.digest())?;
         let inner = Arc::clone(&self.0);
         to_the_end(async move {
-            let put = inner
-                .store
-                .put(ResourceId::TOKENS, &new.name, Expected::Absent, body);
-            let put = put.await;
+            let put = Put {
+                place: Place::Token(new.name.as_str().into()),
+                expected: Expected::Absent,
+                body,
+            };
+            let committed = inner.store.commit(vec![put]).await;
             inner.tokens.forget();
-            let row = put.map_err(|error| match error {
-                PutError::Unavailable(unavailable) => unavailable.into(),
-                PutError::Stale | PutError::Taken(_) | PutError::NoParent => {
-                    WriteError::AlreadyExists
-                }
-            })?;
+            let row = committed
+                .map_err(|error| match error {
+                    CommitError::Unavailable(unavailable) => WriteError::Unavailable(unavailable),
+                    CommitError::Refused { .. } => WriteError::AlreadyExists,
+                })?
+                .pop()
+                .ok_or(WriteError::AlreadyExists)?;
             let token = ApiToken {
                 name: new.name,
                 roles: new.roles,

@@ -27,11 +27,6 @@ impl ResourceId {
     /// and annotations; [`crate::token`] keeps what it reads of them for less than a second, so a
     /// store need not announce their changes.
     pub(crate) const TOKENS: ResourceId = ResourceId(-1);
-
-    /// Whether this is no resource but one of the constants above.
-    pub(crate) fn is_top(self) -> bool {
-        self == ResourceId::ROOT || self == ResourceId::TOKENS
-    }
 }
 
 /// A stored resource. An application's parent is the root, a device's its application.
@@ -82,10 +77,39 @@ pub(crate) struct Claim {
 /// Among whom a claim is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Space {
-    /// Names, aliases and unique user names of one application's devices.
-    DeviceNames(ResourceId),
+    /// Names, aliases and unique user names of the devices of the claimant's application.
+    DeviceNames,
     /// Trust anchors of all applications.
     TrustAnchors,
+}
+
+/// A resource by its names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    Application(Box<str>),
+    Device {
+        application: Box<str>,
+        device: Box<str>,
+    },
+    Token(Box<str>),
+}
+
+impl Place {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Place::Application(name) | Place::Token(name) | Place::Device { device: name, .. } => {
+                name
+            }
+        }
+    }
+}
+
+/// What is stored at a place.
+#[derive(Clone, Default)]
+pub(crate) struct Stored {
+    /// Of a device it is its application; `None` if that does not exist.
+    pub(crate) parent: Option<ResourceId>,
+    pub(crate) row: Option<Row>,
 }
 
 /// What must be stored under a name for a write to happen.
@@ -95,16 +119,42 @@ pub(crate) enum Expected {
     Revision(u64),
 }
 
-/// Why a write did not happen.
+impl Expected {
+    pub(crate) fn is_met_by(self, stored: Option<&Row>) -> bool {
+        match (self, stored) {
+            (Expected::Absent, None) => true,
+            (Expected::Revision(expected), Some(stored)) => stored.revision == expected,
+            _ => false,
+        }
+    }
+}
+
+/// One write of a transaction.
+#[derive(Clone)]
+pub(crate) struct Put {
+    pub(crate) place: Place,
+    pub(crate) expected: Expected,
+    pub(crate) body: Body,
+}
+
+/// Why a transaction did not happen.
 #[derive(Debug)]
-pub(crate) enum PutError {
+pub(crate) enum CommitError {
+    /// The write of this index is to blame; nothing was stored.
+    Refused { index: usize, refusal: Refusal },
+    /// Whether it was stored is not known.
+    Unavailable(Unavailable),
+}
+
+/// Why a write cannot happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
     /// Something else than what was expected is stored.
     Stale,
     /// The application of the device is gone.
     NoParent,
     /// The name, or the value of the claim of this index, belongs to another resource.
     Taken(Option<usize>),
-    Unavailable(Unavailable),
 }
 
 /// What a removal found.

@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod batches;
 mod changes;
 mod common;
 mod concurrency;

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Body, Expected, PutError, Removed, ResourceId, Row, Unavailable};
+use super::{CommitError, Place, Put, Removed, ResourceId, Row, Stored, Unavailable};
 use crate::document::Preconditions;
 use crate::error::OpenError;
 use lane::Lane;
@@ -85,19 +85,22 @@ impl SqliteStore {
             .map_err(failed)
     }
 
-    /// Creates or replaces a resource, and all its claims, if what is expected is stored.
-    pub(crate) async fn put(
-        &self,
-        parent: ResourceId,
-        name: &str,
-        expected: Expected,
-        body: Body,
-    ) -> Result<Row, PutError> {
-        let name = name.to_owned();
+    /// What is stored at each of the places.
+    pub(crate) async fn get_all(&self, places: Vec<Place>) -> Result<Vec<Stored>, Unavailable> {
+        self.readers
+            .run(move |connection| read::all(connection, &places))
+            .await?
+            .map_err(failed)
+    }
+
+    /// Creates or replaces resources, each with all its claims, if what is expected of each is
+    /// stored; all or none. They count as written at once: an application may come after its
+    /// devices, and a claim may go from one of them to another. No place stands twice.
+    pub(crate) async fn commit(&self, puts: Vec<Put>) -> Result<Vec<Row>, CommitError> {
         self.writer
-            .run(move |writer| write::put(&mut writer.connection, parent, &name, expected, body))
+            .run(move |writer| write::commit(&mut writer.connection, &puts))
             .await
-            .map_err(PutError::Unavailable)?
+            .map_err(CommitError::Unavailable)?
     }
 
     /// Removes a resource; an application's devices are unreachable from then on, and removed bit

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use zeroize::Zeroizing;
 
-use crate::store::{ResourceId, Row};
+use crate::store::{Place, ResourceId, Row, Stored};
 
 /// Most bytes of one page of a list; a page ends at the first resource beyond it.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -18,6 +18,38 @@ pub(super) fn get(
          FROM resource WHERE parent = ?1 AND name = ?2",
     )?;
     statement.query_row(params![parent.0, name], row).optional()
+}
+
+/// The id of an application.
+pub(super) fn application(
+    connection: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<ResourceId>> {
+    connection
+        .prepare_cached("SELECT id FROM resource WHERE parent = 0 AND name = ?1")?
+        .query_row([name], |row| row.get(0).map(ResourceId))
+        .optional()
+}
+
+/// What is stored at each of the places, all at one moment.
+pub(super) fn all(connection: &mut Connection, places: &[Place]) -> rusqlite::Result<Vec<Stored>> {
+    let transaction = connection.transaction()?;
+    places.iter().map(|place| at(&transaction, place)).collect()
+}
+
+pub(super) fn at(connection: &Connection, place: &Place) -> rusqlite::Result<Stored> {
+    let parent = match place {
+        Place::Application(_) => Some(ResourceId::ROOT),
+        Place::Token(_) => Some(ResourceId::TOKENS),
+        Place::Device {
+            application: name, ..
+        } => application(connection, name)?,
+    };
+    let row = match parent {
+        Some(parent) => get(connection, parent, place.name())?,
+        None => None,
+    };
+    Ok(Stored { parent, row })
 }
 
 pub(super) fn list(

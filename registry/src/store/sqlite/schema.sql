@@ -1,6 +1,6 @@
 -- Applications (parent 0), devices (parent: their application) and API tokens (parent -1) in one
--- table, so that there is one piece of SQL for all. AUTOINCREMENT: an id is never used again, so that what is left of a
--- deleted application can never belong to another.
+-- table, so that there is one piece of SQL for all. AUTOINCREMENT: an id is never used again, so
+-- that what is left of a deleted application can never belong to another.
 CREATE TABLE resource (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     parent      INTEGER NOT NULL,

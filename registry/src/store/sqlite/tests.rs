@@ -7,11 +7,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::store::{Claim, Space};
+use crate::store::{Body, Claim, Expected, Refusal, Space};
 
-fn body(spec: &str, aliases: &[&str], application: ResourceId) -> Body {
+fn body(spec: &str, aliases: &[&str]) -> Body {
     let claims = aliases.iter().map(|alias| Claim {
-        space: Space::DeviceNames(application),
+        space: Space::DeviceNames,
         value: alias.as_bytes().to_vec(),
         path: String::new(),
     });
@@ -36,8 +36,44 @@ fn count(connection: &Connection, table: &str) -> i64 {
 }
 
 fn application(connection: &mut Connection, name: &str) -> Row {
-    let body = body("{}", &[], ResourceId::ROOT);
-    write::put(connection, ResourceId::ROOT, name, Expected::Absent, body).unwrap()
+    let place = place(name, None);
+    let body = body("{}", &[]);
+    write_one(connection, place, Expected::Absent, body).unwrap()
+}
+
+fn place(application: &str, device: Option<&str>) -> Place {
+    match device {
+        None => Place::Application(application.into()),
+        Some(device) => Place::Device {
+            application: application.into(),
+            device: device.into(),
+        },
+    }
+}
+
+fn device(name: &str) -> Place {
+    place("app", Some(name))
+}
+
+fn write_one(
+    connection: &mut Connection,
+    place: Place,
+    expected: Expected,
+    body: Body,
+) -> Result<Row, CommitError> {
+    let put = Put {
+        place,
+        expected,
+        body,
+    };
+    write::commit(connection, &[put]).map(|mut rows| rows.remove(0))
+}
+
+fn refusal(result: Result<Row, CommitError>) -> Refusal {
+    match result {
+        Err(CommitError::Refused { index: 0, refusal }) => refusal,
+        other => panic!("not refused: {:?}", other.map(|row| row.name)),
+    }
 }
 
 #[test]
@@ -75,31 +111,26 @@ fn a_write_against_another_revision_is_stale_and_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let mut connection = connection(&folder);
     let app = application(&mut connection, "app");
-    let mut put = |expected, spec| {
-        write::put(
-            &mut connection,
-            app.id,
-            "d",
-            expected,
-            body(spec, &[], app.id),
-        )
-    };
-    assert!(
-        matches!(put(Expected::Revision(1), "{}"), Err(PutError::Stale)),
+    let mut put =
+        |expected, spec| write_one(&mut connection, device("d"), expected, body(spec, &[]));
+    assert_eq!(
+        refusal(put(Expected::Revision(1), "{}")),
+        Refusal::Stale,
         "not there"
     );
     let first = put(Expected::Absent, "{}").unwrap();
-    assert!(
-        matches!(put(Expected::Absent, "{}"), Err(PutError::Stale)),
+    assert_eq!(
+        refusal(put(Expected::Absent, "{}")),
+        Refusal::Stale,
         "there"
     );
     let second = put(Expected::Revision(first.revision), r#"{"a":1}"#).unwrap();
     assert!(second.revision > first.revision);
     assert_eq!((first.generation, second.generation), (1, 2));
-    assert!(matches!(
-        put(Expected::Revision(first.revision), "{}"),
-        Err(PutError::Stale)
-    ));
+    assert_eq!(
+        refusal(put(Expected::Revision(first.revision), "{}")),
+        Refusal::Stale
+    );
     let stored = read::get(&connection, app.id, "d").unwrap().unwrap();
     assert_eq!(
         (stored.revision, stored.spec.as_str()),
@@ -119,14 +150,13 @@ fn a_device_of_an_application_that_is_gone_is_refused() {
         &Preconditions::default(),
     );
     assert!(matches!(gone, Ok(Removed::Row(_))));
-    let put = write::put(
+    let put = write_one(
         &mut connection,
-        app.id,
-        "d",
+        device("d"),
         Expected::Absent,
-        body("{}", &[], app.id),
+        body("{}", &[]),
     );
-    assert!(matches!(put, Err(PutError::NoParent)));
+    assert_eq!(refusal(put), Refusal::NoParent);
     assert!(
         application(&mut connection, "app").id.0 > app.id.0,
         "an id is never used again"
@@ -137,43 +167,33 @@ fn a_device_of_an_application_that_is_gone_is_refused() {
 fn a_refused_claim_leaves_the_resource_as_it_was() {
     let folder = TempDir::new().unwrap();
     let mut connection = connection(&folder);
-    let app = application(&mut connection, "app");
+    application(&mut connection, "app");
     let mut put = |name, expected, aliases: &[&str]| {
-        write::put(
-            &mut connection,
-            app.id,
-            name,
-            expected,
-            body("{}", aliases, app.id),
-        )
+        write_one(&mut connection, device(name), expected, body("{}", aliases))
     };
     put("a", Expected::Absent, &["x"]).unwrap();
     let b = put("b", Expected::Absent, &["y"]).unwrap();
     let refused = put("b", Expected::Revision(b.revision), &["z", "x"]);
-    assert!(matches!(refused, Err(PutError::Taken(Some(1)))));
+    assert_eq!(refusal(refused), Refusal::Taken(Some(1)));
     put("c", Expected::Absent, &["z"]).expect("not claimed by the refused write");
     let refused = put("d", Expected::Absent, &["y"]);
-    assert!(
-        matches!(refused, Err(PutError::Taken(Some(0)))),
-        "still claimed"
-    );
+    assert_eq!(refusal(refused), Refusal::Taken(Some(0)), "still claimed");
 }
 
 #[test]
 fn a_deleted_applications_devices_are_removed_bit_by_bit() {
     let folder = TempDir::new().unwrap();
     let mut connection = connection(&folder);
-    let (app, other) = (
-        application(&mut connection, "app"),
-        application(&mut connection, "other"),
-    );
+    application(&mut connection, "app");
+    application(&mut connection, "other");
     for n in 0..1200 {
         let (name, alias) = (format!("d{n}"), format!("a{n}"));
-        let body = body(&"x".repeat(500), &[&alias], app.id);
-        write::put(&mut connection, app.id, &name, Expected::Absent, body).unwrap();
+        let body = body(&"x".repeat(500), &[&alias]);
+        write_one(&mut connection, device(&name), Expected::Absent, body).unwrap();
     }
-    let kept = body("{}", &["a0"], other.id);
-    write::put(&mut connection, other.id, "d0", Expected::Absent, kept).unwrap();
+    let kept = body("{}", &["a0"]);
+    let elsewhere = place("other", Some("d0"));
+    write_one(&mut connection, elsewhere, Expected::Absent, kept).unwrap();
     let pages = count(&connection, "pragma_page_count()").max(
         connection
             .pragma_query_value(None, "page_count", |row| row.get(0))
@@ -220,17 +240,16 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
         .pragma_update(None, "max_page_count", pages + 4)
         .unwrap();
     let mut put = |n: i32| {
-        let body = body(&"x".repeat(4000), &[], app.id);
-        write::put(
+        let body = body(&"x".repeat(4000), &[]);
+        write_one(
             &mut connection,
-            app.id,
-            &format!("d{n}"),
+            device(&format!("d{n}")),
             Expected::Absent,
             body,
         )
     };
     let stored = (0..).find(|n| put(*n).is_err()).unwrap();
-    let PutError::Unavailable(refused) = put(stored).err().unwrap() else {
+    let CommitError::Unavailable(refused) = put(stored).err().unwrap() else {
         panic!("not refused")
     };
     assert!(refused.to_string().contains("disk is full"), "{refused}");
@@ -250,8 +269,8 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
     connection
         .pragma_update(None, "max_page_count", 1 << 30)
         .unwrap();
-    let body = body("{}", &[], app.id);
-    write::put(&mut connection, app.id, "later", Expected::Absent, body).unwrap();
+    let body = body("{}", &[]);
+    write_one(&mut connection, device("later"), Expected::Absent, body).unwrap();
 }
 
 #[tokio::test]
@@ -259,13 +278,12 @@ async fn what_is_left_to_remove_is_removed_after_a_restart() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let mut connection = connection(&folder);
-    let app = application(&mut connection, "app");
-    write::put(
+    application(&mut connection, "app");
+    write_one(
         &mut connection,
-        app.id,
-        "d",
+        device("d"),
         Expected::Absent,
-        body("{}", &["x"], app.id),
+        body("{}", &["x"]),
     )
     .unwrap();
     write::remove(
@@ -301,12 +319,11 @@ async fn a_job_is_done_although_its_caller_has_gone_and_before_the_store_is_clos
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
     let store = SqliteStore::open(&path).unwrap();
-    let put = store.put(
-        ResourceId::ROOT,
-        "app",
-        Expected::Absent,
-        body("{}", &[], ResourceId::ROOT),
-    );
+    let put = store.commit(vec![Put {
+        place: place("app", None),
+        expected: Expected::Absent,
+        body: body("{}", &[]),
+    }]);
     let mut put = Box::pin(put);
     // Polled once, which hands the job over, then dropped.
     let _ = put.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -1,5 +1,6 @@
 //! Changes, each one transaction.
 
+use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -7,75 +8,112 @@ use uuid::Uuid;
 
 use super::{Writer, failed, read};
 use crate::document::Preconditions;
-use crate::store::{Body, Claim, Expected, PutError, Removed, ResourceId, Row, Space};
+use crate::store::{
+    Body, Claim, CommitError, Place, Put, Refusal, Removed, ResourceId, Row, Space,
+};
 
 /// Devices of a deleted application that one idle step removes: a few milliseconds of work.
 const PURGE_STEP: i64 = 500;
 /// Free pages that one idle step gives back to the file system.
 const VACUUM_STEP: i64 = 256;
 
-impl From<rusqlite::Error> for PutError {
-    fn from(error: rusqlite::Error) -> PutError {
-        PutError::Unavailable(failed(error))
+impl From<rusqlite::Error> for CommitError {
+    fn from(error: rusqlite::Error) -> CommitError {
+        CommitError::Unavailable(failed(error))
     }
 }
 
-pub(super) fn put(
-    connection: &mut Connection,
-    parent: ResourceId,
-    name: &str,
-    expected: Expected,
-    body: Body,
-) -> Result<Row, PutError> {
+pub(super) fn commit(connection: &mut Connection, puts: &[Put]) -> Result<Vec<Row>, CommitError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !parent.is_top() && !is_application(&transaction, parent)? {
-        return Err(PutError::NoParent);
+    let mut revisions = next_revisions(&transaction, puts.len())?;
+    let mut writes = Vec::with_capacity(puts.len());
+    for (index, put) in puts.iter().enumerate() {
+        let stored = read::at(&transaction, &put.place)?.row;
+        if !put.expected.is_met_by(stored.as_ref()) {
+            return Err(refused(index, Refusal::Stale));
+        }
+        // All claims go before the first one comes.
+        if let Some(stored) = &stored {
+            release(&transaction, stored.id)?;
+        }
+        let revision = revisions.next().unwrap_or_default();
+        writes.push((index, put, stored, revision));
     }
-    let stored = read::get(&transaction, parent, name)?;
-    let revision = next_revision(&transaction)?;
+    // Applications first: devices need theirs.
+    writes.sort_by_key(|(_, put, ..)| matches!(put.place, Place::Device { .. }));
+    let mut rows = Vec::with_capacity(writes.len());
+    for (index, put, stored, revision) in writes {
+        match store(&transaction, put, stored, revision)? {
+            Ok(row) => rows.push((index, row)),
+            Err(refusal) => return Err(refused(index, refusal)),
+        }
+    }
+    rows.sort_by_key(|(index, _)| *index);
+    for ((index, row), put) in rows.iter().zip(puts) {
+        if let Err(refusal) = claim(&transaction, row, &put.body.claims)? {
+            return Err(refused(*index, refusal));
+        }
+    }
+    transaction.commit()?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn refused(index: usize, refusal: Refusal) -> CommitError {
+    CommitError::Refused { index, refusal }
+}
+
+/// Creates or replaces a resource, but for its claims.
+fn store(
+    transaction: &Transaction<'_>,
+    put: &Put,
+    stored: Option<Row>,
+    revision: u64,
+) -> rusqlite::Result<Result<Row, Refusal>> {
     let Body {
         labels,
         annotations,
         spec,
-        claims,
-    } = body;
-    let row = match (stored, expected) {
-        (None, Expected::Absent) => {
-            if !parent.is_top() && is_claimed(&transaction, parent, name)? {
-                return Err(PutError::Taken(None));
+        ..
+    } = put.body.clone();
+    if let Some(stored) = stored {
+        let row = Row {
+            generation: stored.generation + u64::from(stored.spec != spec),
+            revision,
+            labels,
+            annotations,
+            spec,
+            ..stored
+        };
+        update(transaction, &row)?;
+        return Ok(Ok(row));
+    }
+    let parent = match &put.place {
+        Place::Application(_) => ResourceId::ROOT,
+        Place::Token(_) => ResourceId::TOKENS,
+        Place::Device {
+            application,
+            device,
+        } => match read::application(transaction, application)? {
+            None => return Ok(Err(Refusal::NoParent)),
+            Some(parent) if is_claimed(transaction, parent, device)? => {
+                return Ok(Err(Refusal::Taken(None)));
             }
-            let row = Row {
-                id: ResourceId(0),
-                parent,
-                name: name.to_owned(),
-                uid: Uuid::new_v4().to_string(),
-                created: now(),
-                generation: 1,
-                revision,
-                labels,
-                annotations,
-                spec,
-            };
-            insert(&transaction, row)?
-        }
-        (Some(stored), Expected::Revision(expected)) if stored.revision == expected => {
-            let generation = stored.generation + u64::from(stored.spec != spec);
-            let row = Row {
-                generation,
-                revision,
-                labels,
-                annotations,
-                spec,
-                ..stored
-            };
-            update(&transaction, &row)?;
-            row
-        }
-        _ => return Err(PutError::Stale),
+            Some(parent) => parent,
+        },
     };
-    claim(&transaction, &row, &claims)?;
-    transaction.commit()?;
-    Ok(row)
+    let row = Row {
+        id: ResourceId(0),
+        parent,
+        name: put.place.name().to_owned(),
+        uid: Uuid::new_v4().to_string(),
+        created: now(),
+        generation: 1,
+        revision,
+        labels,
+        annotations,
+        spec,
+    };
+    insert(transaction, row).map(Ok)
 }
 
 pub(super) fn remove(
@@ -91,10 +129,8 @@ pub(super) fn remove(
     if !preconditions.hold_for(&row) {
         return Ok(Removed::Conflict);
     }
-    next_revision(&transaction)?;
-    transaction
-        .prepare_cached("DELETE FROM claim WHERE resource = ?1")?
-        .execute([row.id.0])?;
+    next_revisions(&transaction, 1)?;
+    release(&transaction, row.id)?;
     transaction
         .prepare_cached("DELETE FROM resource WHERE id = ?1")?
         .execute([row.id.0])?;
@@ -145,16 +181,16 @@ fn purge_step(connection: &mut Connection) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-fn is_application(transaction: &Transaction<'_>, id: ResourceId) -> rusqlite::Result<bool> {
-    transaction
-        .prepare_cached("SELECT 1 FROM resource WHERE id = ?1 AND parent = 0")?
-        .exists([id.0])
-}
-
-fn next_revision(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-    transaction
-        .prepare_cached("UPDATE state SET revision = revision + 1 RETURNING revision")?
-        .query_row([], |row| read::unsigned(row, 0))
+/// As many revisions as there are writes; none was there before.
+fn next_revisions(
+    transaction: &Transaction<'_>,
+    writes: usize,
+) -> rusqlite::Result<RangeInclusive<u64>> {
+    let writes = u64::try_from(writes).unwrap_or(u64::MAX);
+    let last = transaction
+        .prepare_cached("UPDATE state SET revision = revision + ?1 RETURNING revision")?
+        .query_row([signed(writes)], |row| read::unsigned(row, 0))?;
+    Ok(last.saturating_sub(writes) + 1..=last)
 }
 
 fn insert(transaction: &Transaction<'_>, row: Row) -> rusqlite::Result<Row> {
@@ -196,27 +232,35 @@ fn update(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Replaces the claims of a resource.
-fn claim(transaction: &Transaction<'_>, row: &Row, claims: &[Claim]) -> Result<(), PutError> {
+/// Removes the claims of a resource.
+fn release(transaction: &Transaction<'_>, resource: ResourceId) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("DELETE FROM claim WHERE resource = ?1")?
-        .execute([row.id.0])?;
+        .execute([resource.0])?;
+    Ok(())
+}
+
+/// Makes the claims of a resource, which has none.
+fn claim(
+    transaction: &Transaction<'_>,
+    row: &Row,
+    claims: &[Claim],
+) -> rusqlite::Result<Result<(), Refusal>> {
     for (index, claim) in claims.iter().enumerate() {
-        if is_name_of_another(transaction, row, claim)? {
-            return Err(PutError::Taken(Some(index)));
-        }
-        let (space, kind) = key(claim.space);
-        let inserted = transaction
-            .prepare_cached(
-                "INSERT INTO claim (space, kind, value, resource) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![space, kind, claim.value, row.id.0])?;
-        if inserted == 0 {
-            return Err(PutError::Taken(Some(index)));
+        let (space, kind) = key(claim.space, row.parent);
+        let claimed = !is_name_of_another(transaction, row, claim)?
+            && transaction
+                .prepare_cached(
+                    "INSERT INTO claim (space, kind, value, resource) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![space, kind, claim.value, row.id.0])?
+                == 1;
+        if !claimed {
+            return Ok(Err(Refusal::Taken(Some(index))));
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Names of devices are in the same space as what they claim.
@@ -225,14 +269,12 @@ fn is_name_of_another(
     row: &Row,
     claim: &Claim,
 ) -> rusqlite::Result<bool> {
-    let (Space::DeviceNames(application), Ok(name)) =
-        (claim.space, std::str::from_utf8(&claim.value))
-    else {
+    let (Space::DeviceNames, Ok(name)) = (claim.space, std::str::from_utf8(&claim.value)) else {
         return Ok(false);
     };
     transaction
         .prepare_cached("SELECT 1 FROM resource WHERE parent = ?1 AND name = ?2 AND id <> ?3")?
-        .exists(params![application.0, name, row.id.0])
+        .exists(params![row.parent.0, name, row.id.0])
 }
 
 fn is_claimed(
@@ -240,15 +282,15 @@ fn is_claimed(
     application: ResourceId,
     name: &str,
 ) -> rusqlite::Result<bool> {
-    let (space, kind) = key(Space::DeviceNames(application));
+    let (space, kind) = key(Space::DeviceNames, application);
     transaction
         .prepare_cached("SELECT 1 FROM claim WHERE space = ?1 AND kind = ?2 AND value = ?3")?
         .exists(params![space, kind, name.as_bytes()])
 }
 
-fn key(space: Space) -> (i64, i64) {
+fn key(space: Space, parent: ResourceId) -> (i64, i64) {
     match space {
-        Space::DeviceNames(application) => (application.0, 1),
+        Space::DeviceNames => (parent.0, 1),
         Space::TrustAnchors => (0, 2),
     }
 }
