@@ -13,6 +13,7 @@
 //! | `registry` | [`Registry`]: caches, log-ins, writes, changes |
 //! | `verify` | bounded slow hashes, remembered log-ins |
 //! | [`token`] | tokens of the management API |
+//! | `selector` | [`LabelSelector`] |
 //! | `store` | rows and transactions; SQLite |
 
 pub mod document;
@@ -22,6 +23,7 @@ pub mod name;
 mod options;
 mod registry;
 pub mod secret;
+mod selector;
 mod store;
 pub mod token;
 mod verify;
@@ -31,6 +33,7 @@ pub use error::{OpenError, Unavailable};
 pub use model::{Application, CredentialId, Device, Found, PreSharedKey, effective_dialect};
 pub use options::{Options, PasswordCost};
 pub use registry::{
-    BatchError, Cause, Change, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented, Registry,
-    Secrets, WriteError, Written,
+    BatchError, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented,
+    Registry, Secrets, WriteError, Written,
 };
+pub use selector::{InvalidSelector, LabelSelector, MAX_SELECTOR};

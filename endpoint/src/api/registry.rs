@@ -11,7 +11,7 @@ use axum::{
     routing,
 };
 use landfall_registry::{
-    Outcome, Secrets, Unavailable, WriteError, Written,
+    ListQuery, Outcome, Secrets, Unavailable, WriteError, Written,
     document::{Address, ApplicationDocument, DeviceDocument, Document, Preconditions},
 };
 use serde::{Deserialize, Serialize};
@@ -69,11 +69,18 @@ async fn list_applications(
     State(api): State<Arc<Api>>,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Response, ApiError> {
-    let (after, limit) = (paging.after().unwrap_or(""), paging.limit()?);
     let registry = &api.shared.registry;
-    let page = registry.list_applications(after, limit, Secrets::Hidden);
+    let page = registry.list_applications(query(&paging)?, Secrets::Hidden);
     let page = page.await.map_err(unavailable)?;
     Ok(input::page(page.next.as_deref(), Json(page.items)))
+}
+
+fn query(paging: &Paging) -> Result<ListQuery, ApiError> {
+    Ok(ListQuery {
+        after: paging.after().unwrap_or_default().to_owned(),
+        limit: paging.limit()?,
+        ..ListQuery::default()
+    })
 }
 
 async fn get_application(
@@ -147,9 +154,8 @@ async fn list_devices(
     Segments(application): Segments<String>,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Response, ApiError> {
-    let (after, limit) = (paging.after().unwrap_or(""), paging.limit()?);
     let registry = &api.shared.registry;
-    let page = registry.list_devices(&application, after, limit, Secrets::Hidden);
+    let page = registry.list_devices(&application, query(&paging)?, Secrets::Hidden);
     match page.await.map_err(unavailable)? {
         Some(page) => Ok(input::page(page.next.as_deref(), Json(page.items))),
         None => Err(ApiError::unknown_application(&application)),

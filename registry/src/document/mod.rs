@@ -13,7 +13,7 @@ mod dialect;
 mod duration;
 mod external;
 mod foreign;
-mod label;
+pub(crate) mod label;
 mod metadata;
 pub(crate) mod parse;
 pub(crate) mod problem;

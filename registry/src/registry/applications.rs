@@ -7,7 +7,7 @@ use blake2::{Blake2s256, Digest as _};
 
 use super::Registry;
 use super::prepare::Kind;
-use super::show::{Page, Secrets, page, page_limit, show};
+use super::show::{ListQuery, Page, Secrets, page, show};
 use super::write::{BatchError, Intent, Outcome, WriteError, Written, to_the_end};
 use crate::document::{
     ApplicationDocument, ApplicationResource, ApplicationSpec, Document, Preconditions, Resource,
@@ -49,23 +49,18 @@ impl Registry {
         row.map(|row| resource(&row, secrets)).transpose()
     }
 
-    /// Applications by name, from the first after `after` (all: an empty string), at most `limit`,
-    /// which is taken as 1 to 1,000.
+    /// Applications by name.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn list_applications(
         &self,
-        after: &str,
-        limit: usize,
+        query: ListQuery,
         secrets: Secrets,
     ) -> Result<Page<ApplicationResource>, Unavailable> {
-        let rows = self
-            .0
-            .store
-            .list(ResourceId::ROOT, after, page_limit(limit))
-            .await?;
-        page(rows, |row| resource(row, secrets))
+        let select = query.into_select();
+        let listed = self.0.store.list(ResourceId::ROOT, select).await?;
+        page(listed, |row| resource(row, secrets))
     }
 
     /// Creates an application. What the document says of `uid` and `resourceVersion` is ignored.

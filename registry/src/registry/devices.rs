@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Registry;
 use super::prepare::Kind;
-use super::show::{Page, Secrets, page, page_limit, show};
+use super::show::{ListQuery, Page, Secrets, page, show};
 use super::write::{Intent, WriteError, Written, to_the_end};
 use crate::document::{DeviceDocument, DeviceResource, DeviceSpec, Document, Preconditions};
 use crate::error::Unavailable;
@@ -46,27 +46,21 @@ impl Registry {
             .transpose()
     }
 
-    /// An application's devices by name, from the first after `after` (all: an empty string), at
-    /// most `limit`, which is taken as 1 to 1,000; `None` if there is no such application.
+    /// An application's devices by name; `None` if there is no such application.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn list_devices(
         &self,
         application: &str,
-        after: &str,
-        limit: usize,
+        query: ListQuery,
         secrets: Secrets,
     ) -> Result<Option<Page<DeviceResource>>, Unavailable> {
         let Some(parent) = self.0.store.get(ResourceId::ROOT, application).await? else {
             return Ok(None);
         };
-        let rows = self
-            .0
-            .store
-            .list(parent.id, after, page_limit(limit))
-            .await?;
-        page(rows, |row| resource(row, application, secrets)).map(Some)
+        let listed = self.0.store.list(parent.id, query.into_select()).await?;
+        page(listed, |row| resource(row, application, secrets)).map(Some)
     }
 
     /// Creates a device. What the document says of `uid` and `resourceVersion` is ignored.

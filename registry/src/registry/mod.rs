@@ -25,7 +25,7 @@ use crate::verify::{Decoy, Remembered, Workers};
 pub use applications::MAX_BATCH;
 use cache::Resources;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
-pub use show::{Page, Secrets};
+pub use show::{ListQuery, Page, Secrets};
 pub use write::{BatchError, Outcome, WriteError, Written};
 
 /// Changes that a receiver of [`Registry::changes`] may be behind before it misses some.

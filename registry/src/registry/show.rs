@@ -3,17 +3,50 @@
 use crate::document::{Invalid, ShownMetadata, Spec, read_stored};
 use crate::error::Unavailable;
 use crate::secret::{Held, Shown};
-use crate::store::{Labels, Row};
+use crate::selector::LabelSelector;
+use crate::store::{Labels, Listed, Row, Select};
 
 /// Most resources of one page.
 const MAX_PAGE: usize = 1000;
 
+/// Which resources are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only those whose names are after this one, by their bytes; all: an empty string.
+    pub after: String,
+    /// Most resources of the page; taken as 1 to 1,000. Default: 100.
+    pub limit: usize,
+    /// What their labels must be like.
+    pub labels: LabelSelector,
+}
+
+impl Default for ListQuery {
+    fn default() -> ListQuery {
+        ListQuery {
+            after: String::new(),
+            limit: 100,
+            labels: LabelSelector::default(),
+        }
+    }
+}
+
+impl ListQuery {
+    pub(super) fn into_select(self) -> Select {
+        Select {
+            after: self.after,
+            limit: self.limit.clamp(1, MAX_PAGE),
+            labels: self.labels,
+        }
+    }
+}
+
 /// Some of the resources, ordered by the bytes of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<R> {
-    /// At most as many as asked for, fewer where they are large.
+    /// At most as many as asked for, fewer where they are large. With a label selector the page
+    /// may be empty although there is a next one: a page looks at 10,000 resources at most.
     pub items: Vec<R>,
-    /// The name to continue after, if there are more.
+    /// The name to continue after, if there may be more.
     pub next: Option<String>,
 }
 
@@ -63,16 +96,14 @@ pub(super) fn show<K: Spec>(
 
 /// Turns rows into a page.
 pub(super) fn page<R>(
-    (rows, more): (Vec<Row>, bool),
+    listed: Listed,
     show: impl Fn(&Row) -> Result<R, Unavailable>,
 ) -> Result<Page<R>, Unavailable> {
-    let next = rows.last().filter(|_| more).map(|row| row.name.clone());
-    let items = rows.iter().map(show).collect::<Result<_, _>>()?;
-    Ok(Page { items, next })
-}
-
-pub(super) fn page_limit(limit: usize) -> usize {
-    limit.clamp(1, MAX_PAGE)
+    let items = listed.rows.iter().map(show).collect::<Result<_, _>>()?;
+    Ok(Page {
+        items,
+        next: listed.next,
+    })
 }
 
 pub(super) fn damaged(row: &Row, invalid: &Invalid) -> Unavailable {

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::document::Invalid;
+use crate::selector::LabelSelector;
 
 pub(crate) use sqlite::SqliteStore as Store;
 
@@ -156,6 +157,36 @@ pub(crate) enum Refusal {
     /// The name, or the value of the claim of this index, belongs to another resource.
     Taken(Option<usize>),
 }
+
+/// Which rows of a parent are listed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Select {
+    pub(crate) after: String,
+    pub(crate) limit: usize,
+    pub(crate) labels: LabelSelector,
+}
+
+impl Select {
+    /// Whether a row of these labels, as they are stored, is meant.
+    pub(crate) fn selects(&self, labels: &str) -> bool {
+        // Damaged labels are listed, so that they are told as such.
+        self.labels.is_empty()
+            || Labels::parse(labels).map_or(true, |labels| self.labels.selects(&labels))
+    }
+}
+
+/// Rows by the bytes of their names.
+#[derive(Default)]
+pub(crate) struct Listed {
+    pub(crate) rows: Vec<Row>,
+    /// The name to continue after, if there may be more.
+    pub(crate) next: Option<String>,
+}
+
+/// Most bytes of one page of a list; a page ends at the first resource beyond it.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Most rows whose labels one page of a list looks at.
+const PAGE_SCAN: usize = 10_000;
 
 /// What a removal found.
 pub(crate) enum Removed {

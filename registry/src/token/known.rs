@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::TokenId;
 use super::stored::StoredToken;
-use crate::store::{ResourceId, Store, Unavailable};
+use crate::store::{ResourceId, Select, Store, Unavailable};
 
 /// Most tokens that there may be: all of them are kept in memory.
 pub(crate) const MAX_TOKENS: usize = 1000;
@@ -84,10 +84,13 @@ impl KnownTokens {
 
 async fn read(store: &Store) -> Result<All, Unavailable> {
     let mut all = HashMap::new();
-    let mut after = String::new();
+    let mut select = Select {
+        limit: MAX_TOKENS,
+        ..Select::default()
+    };
     loop {
-        let (rows, more) = store.list(ResourceId::TOKENS, &after, MAX_TOKENS).await?;
-        for row in &rows {
+        let listed = store.list(ResourceId::TOKENS, select.clone()).await?;
+        for row in &listed.rows {
             match StoredToken::of_row(row) {
                 Some(stored) => {
                     all.insert(stored.token.id, Arc::new(stored));
@@ -96,8 +99,8 @@ async fn read(store: &Store) -> Result<All, Unavailable> {
                 None => tracing::error!(token = row.name, "a stored API token is damaged"),
             }
         }
-        match rows.last() {
-            Some(last) if more && all.len() < 2 * MAX_TOKENS => after.clone_from(&last.name),
+        match listed.next {
+            Some(next) if all.len() < 2 * MAX_TOKENS => select.after = next,
             _ => return Ok(Arc::new(all)),
         }
     }

@@ -13,6 +13,7 @@ mod changes;
 mod common;
 mod concurrency;
 mod documents;
+mod lists;
 mod log_in;
 mod refusals;
 mod round_trips;

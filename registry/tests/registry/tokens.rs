@@ -59,7 +59,9 @@ async fn tokens_are_listed_by_name_and_are_no_applications() {
     let names: Vec<_> = registry.list_tokens().await.unwrap();
     let names: Vec<_> = names.iter().map(|token| token.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
-    let applications = registry.list_applications("", 10, Default::default()).await;
+    let applications = registry
+        .list_applications(Default::default(), Default::default())
+        .await;
     assert_eq!(applications.unwrap().items.len(), 1);
     assert!(registry.application("a").await.unwrap().is_none());
 }

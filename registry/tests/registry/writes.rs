@@ -1,7 +1,7 @@
 //! Creating, replacing, deleting and listing.
 
 use landfall_registry::document::{Address, ApplicationDocument, DeviceDocument, Preconditions};
-use landfall_registry::{Outcome, Secrets, WriteError};
+use landfall_registry::{ListQuery, Outcome, Secrets, WriteError};
 
 use crate::common::{device_yaml, fixture, parse_application, parse_device};
 
@@ -53,7 +53,7 @@ async fn a_device_needs_its_application() {
     assert_eq!(deleted.unwrap_err(), WriteError::NoApplication);
     let listed = fixture
         .registry
-        .list_devices("nowhere", "", 10, Secrets::Hidden)
+        .list_devices("nowhere", ListQuery::default(), Secrets::Hidden)
         .await
         .unwrap();
     assert!(listed.is_none());
@@ -179,85 +179,6 @@ spec: { gatewaySelector: { matchNames: [a] } }";
 }
 
 #[tokio::test]
-async fn lists_are_ordered_by_name_and_come_in_pages() {
-    let fixture = fixture().await;
-    let mut names: Vec<String> = (0..25).map(|n| format!("d{n}")).collect();
-    names.extend(["ä".to_owned(), "Z".to_owned(), "@".to_owned()]);
-    for name in &names {
-        fixture.device(name, "{}").await;
-    }
-    names.sort();
-    let mut listed = Vec::new();
-    let mut after = String::new();
-    let mut pages = 0;
-    loop {
-        let page = fixture
-            .registry
-            .list_devices("app", &after, 9, Secrets::Hidden)
-            .await;
-        let page = page.unwrap().unwrap();
-        assert!(page.items.len() <= 9);
-        listed.extend(page.items.into_iter().map(|device| device.metadata.name));
-        pages += 1;
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    assert_eq!((listed, pages), (names, 4));
-}
-
-#[tokio::test]
-async fn a_page_that_ends_with_the_last_resource_is_the_last() {
-    let fixture = fixture().await;
-    fixture.device("a", "{}").await;
-    fixture.device("b", "{}").await;
-    let list = async |after, limit| {
-        let page = fixture
-            .registry
-            .list_devices("app", after, limit, Secrets::Hidden)
-            .await;
-        let page = page.unwrap().unwrap();
-        (page.items.len(), page.next)
-    };
-    assert_eq!(list("", 2).await, (2, None));
-    assert_eq!(list("", 1).await, (1, Some("a".to_owned())));
-    assert_eq!(list("b", 1).await, (0, None));
-    assert_eq!(list("", 0).await, (1, Some("a".to_owned())), "at least one");
-    let applications = fixture
-        .registry
-        .list_applications("", 10, Secrets::Hidden)
-        .await
-        .unwrap();
-    assert_eq!(applications.items[0].metadata.name, "app");
-    assert_eq!(applications.items[0].metadata.application, None);
-}
-
-#[tokio::test]
-async fn a_page_of_large_documents_is_cut_short() {
-    let fixture = fixture().await;
-    let long = "x".repeat(60 * 1024);
-    for n in 0..80 {
-        let yaml = format!(
-            "{{ metadata: {{ name: d{n:02}, application: app }}, spec: {{ x-y: {long} }} }}"
-        );
-        fixture.apply(&yaml).await.unwrap();
-    }
-    let page = fixture
-        .registry
-        .list_devices("app", "", 1000, Secrets::Hidden)
-        .await;
-    let page = page.unwrap().unwrap();
-    assert!((60..80).contains(&page.items.len()), "{}", page.items.len());
-    let next = page.next.unwrap();
-    let rest = fixture
-        .registry
-        .list_devices("app", &next, 1000, Secrets::Hidden)
-        .await;
-    assert_eq!(page.items.len() + rest.unwrap().unwrap().items.len(), 80);
-}
-
-#[tokio::test]
 async fn names_aliases_and_unique_user_names_are_each_one_devices_within_an_application() {
     let fixture = fixture().await;
     fixture.apply("metadata: { name: app2 }").await.unwrap();
@@ -367,7 +288,7 @@ async fn deleting_an_application_deletes_its_devices() {
     fixture.apply("metadata: { name: app }").await.unwrap();
     let listed = fixture
         .registry
-        .list_devices("app", "", 10, Secrets::Hidden)
+        .list_devices("app", ListQuery::default(), Secrets::Hidden)
         .await
         .unwrap();
     assert!(listed.unwrap().items.is_empty());

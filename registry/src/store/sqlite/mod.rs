@@ -15,7 +15,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{CommitError, Place, Put, Removed, ResourceId, Row, Stored, Unavailable};
+use super::{
+    CommitError, Listed, Place, Put, Removed, ResourceId, Row, Select, Stored, Unavailable,
+};
 use crate::document::Preconditions;
 use crate::error::OpenError;
 use lane::Lane;
@@ -70,17 +72,15 @@ impl SqliteStore {
             .map_err(failed)
     }
 
-    /// Resources by name, from the first after `after`: at most `limit`, and fewer where they are
-    /// large. The flag says whether there are more.
+    /// Resources by name: at most [`Select::limit`], fewer where they are large or few among many
+    /// are selected.
     pub(crate) async fn list(
         &self,
         parent: ResourceId,
-        after: &str,
-        limit: usize,
-    ) -> Result<(Vec<Row>, bool), Unavailable> {
-        let after = after.to_owned();
+        select: Select,
+    ) -> Result<Listed, Unavailable> {
         self.readers
-            .run(move |connection| read::list(connection, parent, &after, limit))
+            .run(move |connection| read::list(connection, parent, &select))
             .await?
             .map_err(failed)
     }

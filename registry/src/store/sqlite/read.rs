@@ -3,10 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use zeroize::Zeroizing;
 
-use crate::store::{Place, ResourceId, Row, Stored};
-
-/// Most bytes of one page of a list; a page ends at the first resource beyond it.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
+use crate::store::{Listed, PAGE_BYTES, PAGE_SCAN, Place, ResourceId, Row, Select, Stored};
 
 pub(super) fn get(
     connection: &Connection,
@@ -55,25 +52,30 @@ pub(super) fn at(connection: &Connection, place: &Place) -> rusqlite::Result<Sto
 pub(super) fn list(
     connection: &Connection,
     parent: ResourceId,
-    after: &str,
-    limit: usize,
-) -> rusqlite::Result<(Vec<Row>, bool)> {
+    select: &Select,
+) -> rusqlite::Result<Listed> {
     let mut statement = connection.prepare_cached(
         "SELECT id, parent, name, uid, created, generation, revision, labels, annotations, spec
          FROM resource WHERE parent = ?1 AND name > ?2 ORDER BY name",
     )?;
-    let mut found = statement.query(params![parent.0, after])?;
-    let mut rows = Vec::new();
-    let mut bytes = 0;
+    let mut found = statement.query(params![parent.0, select.after])?;
+    let mut listed = Listed::default();
+    let (mut bytes, mut scanned) = (0, 0);
+    let mut last = None;
     while let Some(next) = found.next()? {
-        if rows.len() == limit || bytes > PAGE_BYTES {
-            return Ok((rows, true));
+        if listed.rows.len() == select.limit || bytes > PAGE_BYTES || scanned == PAGE_SCAN {
+            listed.next = last;
+            break;
         }
-        let next = row(next)?;
-        bytes += next.size();
-        rows.push(next);
+        scanned += 1;
+        last = Some(next.get(2)?);
+        if select.selects(next.get_ref(7)?.as_str()?) {
+            let next = row(next)?;
+            bytes += next.size();
+            listed.rows.push(next);
+        }
     }
-    Ok((rows, false))
+    Ok(listed)
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
