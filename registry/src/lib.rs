@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`document`] | what callers write and read: parsed, validated, every problem with its path |
 //! | [`secret`] | passwords and keys in documents: given, held, shown |
+//! | `certificate` | trust anchors, chains verified against them, subjects |
 //! | [`name`] | names, and the user name that carries both |
 //! | `model` | [`Application`] and [`Device`], ready to use |
 //! | `registry` | [`Registry`]: caches, log-ins, writes, changes |
@@ -16,6 +17,7 @@
 //! | `selector` | [`LabelSelector`] |
 //! | `store` | rows and transactions; SQLite |
 
+mod certificate;
 pub mod document;
 mod error;
 mod model;
@@ -28,9 +30,10 @@ mod store;
 pub mod token;
 mod verify;
 
+pub use certificate::CertificateFault;
 pub use document::DialectSpec;
 pub use error::{OpenError, Unavailable};
-pub use model::{Application, CredentialId, Device, Found, PreSharedKey, effective_dialect};
+pub use model::{Application, CredentialId, Device, Found, effective_dialect};
 pub use options::{Options, PasswordCost};
 pub use registry::{
     BatchError, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented,

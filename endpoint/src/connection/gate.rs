@@ -219,11 +219,8 @@ async fn verify(claim: &Claim, shared: &Shared) -> Result<(Found, Option<Credent
         .await;
     match log_in {
         Ok(log_in) => {
-            let found = Found {
-                application: log_in.application,
-                device: log_in.device,
-            };
-            Ok((found, Some(log_in.credential)))
+            let credential = log_in.credential.clone();
+            Ok((log_in.into(), Some(credential)))
         }
         Err(LogInError::Refused(cause)) => Err(Denied::new(
             ReasonCode::BAD_USER_NAME_OR_PASSWORD,
@@ -259,7 +256,7 @@ async fn anonymous(
         )
     })?;
     match found {
-        Some(found) if found.application.enabled() && found.device.enabled() => Ok((found, None)),
+        Some(found) if found.enabled() => Ok((found, None)),
         _ => Err(Denied::new(
             ReasonCode::BAD_USER_NAME_OR_PASSWORD,
             LogInOutcome::Credentials,

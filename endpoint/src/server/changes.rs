@@ -1,6 +1,7 @@
 //! Changes of the registry act on live connections at once.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use landfall_protocol::ReasonCode;
 use tokio::sync::broadcast::error::RecvError;
@@ -37,11 +38,10 @@ async fn check(link: &Link, shared: &Shared) {
             return;
         }
     };
-    let stands = found.as_ref().is_some_and(|found| {
-        let credential = who.credential.as_ref();
-        found.application.enabled()
-            && found.device.enabled()
-            && credential.is_none_or(|credential| found.device.credential_stands(credential))
+    let now = SystemTime::now();
+    let stands = found.as_ref().is_some_and(|found| match &who.credential {
+        Some(credential) => found.stands(credential, now),
+        None => found.enabled(),
     });
     match found {
         Some(found) if stands => link.update(found),

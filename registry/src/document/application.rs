@@ -10,11 +10,12 @@ use super::dialect::Mqtt;
 use super::publish::Publish;
 use super::reader::{At, Fields, list, quote, string};
 use super::{certificate, foreign};
+use crate::certificate::{Anchor, Template};
 use crate::secret::{ReadSecret, Slot};
 
 const MAX_ANCHORS: usize = 32;
 /// How an anchor names its devices unless it says otherwise.
-pub const DEFAULT_DEVICE_NAME: &str = "${CN}";
+pub const DEFAULT_DEVICE_NAME: &str = Template::DEFAULT;
 
 /// `spec` of an application; `S` is the state of the secrets in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,45 +99,32 @@ impl TrustAnchor {
         });
         let device_name = fields.optional("deviceName", device_name);
         fields.close();
-        Some(TrustAnchor {
+        let anchor = TrustAnchor {
             certificate: certificate?,
             device_name,
-        })
-    }
-}
-
-/// A template with at least one `${ATTRIBUTE}`: without one all devices had the same name.
-fn device_name(value: Value, at: &At<'_>) -> Option<String> {
-    let template = string(value, at, DEFAULT_DEVICE_NAME)?;
-    let mut attributes = 0;
-    let mut rest = template.as_str();
-    while let Some((_, after)) = rest.split_once("${") {
-        let attribute = after
-            .split_once('}')
-            .filter(|(attribute, _)| is_attribute(attribute));
-        let Some((_, after)) = attribute else {
-            let reason = format!(
-                "{} has a `${{` without an attribute and `}}`",
-                quote(&template)
-            );
-            return at.refuse(reason, DEFAULT_DEVICE_NAME);
         };
-        attributes += 1;
-        rest = after;
+        match anchor.parse() {
+            Ok(_) => Some(anchor),
+            Err(reason) => at.key("certificate").refuse(reason, ""),
+        }
     }
-    if attributes == 0 || template.len() > 255 || template.chars().any(char::is_control) {
-        let reason = "must name at least one attribute of the subject, in up to 255 bytes";
-        return at.refuse(reason, DEFAULT_DEVICE_NAME);
+
+    /// The authority, ready to verify with.
+    ///
+    /// # Errors
+    /// Why it cannot vouch for devices.
+    fn parse(&self) -> Result<Anchor, String> {
+        let template = self.device_name.as_deref().unwrap_or(DEFAULT_DEVICE_NAME);
+        Anchor::parse(&self.certificate, Template::parse(template)?)
     }
-    Some(template)
 }
 
-/// A short name or dotted OID, RFC 4514 section 3.
-fn is_attribute(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+fn device_name(value: Value, at: &At<'_>) -> Option<String> {
+    let text = string(value, at, DEFAULT_DEVICE_NAME)?;
+    match Template::parse(&text) {
+        Ok(_) => Some(text),
+        Err(reason) => at.refuse(format!("{} {reason}", quote(&text)), DEFAULT_DEVICE_NAME),
+    }
 }
 
 fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -196,17 +184,13 @@ impl<S> ApplicationSpec<S> {
         self.publish.visit_secrets("spec.publish", visit);
     }
 
-    /// The certificates that this application claims for itself, each with its place.
-    pub(crate) fn certificates(&self) -> impl Iterator<Item = (String, &[u8])> {
-        self.trust_anchors
-            .anchors
-            .iter()
-            .enumerate()
-            .map(|(index, anchor)| {
-                (
-                    format!("spec.trustAnchors.anchors[{index}].certificate"),
-                    &*anchor.certificate,
-                )
-            })
+    /// The authorities that vouch for this application's devices, each with its place.
+    pub(crate) fn anchors(&self) -> impl Iterator<Item = (String, Anchor)> {
+        let anchors = self.trust_anchors.anchors.iter().enumerate();
+        // The reader let in only what can be used.
+        anchors.filter_map(|(index, anchor)| {
+            let path = format!("spec.trustAnchors.anchors[{index}].certificate");
+            Some((path, anchor.parse().ok()?))
+        })
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use crate::document::{ApplicationSpec, DialectSpec, Invalid, Rule, TrustAnchor, read_stored};
+use crate::certificate::Anchor;
+use crate::document::{ApplicationSpec, DialectSpec, Invalid, Rule, read_stored};
 use crate::secret::Held;
 use crate::store::{Labels, ResourceId, Row};
 
@@ -16,12 +17,13 @@ pub struct Application {
     sinks: Option<Vec<String>>,
     rules: Vec<Rule<Held>>,
     dialect: Option<DialectSpec>,
-    trust_anchors: Vec<TrustAnchor>,
+    anchors: Vec<Anchor>,
 }
 
 impl Application {
     pub(crate) fn from_row(row: &Row) -> Result<Application, Invalid> {
         let spec: ApplicationSpec<Held> = read_stored(&row.spec)?;
+        let anchors = spec.anchors().map(|(_, anchor)| anchor).collect();
         Ok(Application {
             id: row.id,
             name: row.name.as_str().into(),
@@ -32,7 +34,7 @@ impl Application {
             sinks: spec.publish.sinks,
             rules: spec.publish.rules,
             dialect: spec.mqtt.dialect,
-            trust_anchors: spec.trust_anchors.anchors,
+            anchors,
         })
     }
 
@@ -89,9 +91,8 @@ impl Application {
         self.dialect
     }
 
-    /// `spec.trustAnchors.anchors`.
-    #[must_use]
-    pub fn trust_anchors(&self) -> &[TrustAnchor] {
-        &self.trust_anchors
+    /// The authorities that vouch for its devices: `spec.trustAnchors.anchors`.
+    pub(crate) fn anchors(&self) -> &[Anchor] {
+        &self.anchors
     }
 }

@@ -1,8 +1,9 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
+use std::time::SystemTime;
 
-use super::CredentialId;
 use crate::document::{Credential, DeviceSpec, DialectSpec, Invalid, Validity, read_stored};
-use crate::secret::{Held, Password, SecretBytes, SecretValue};
+use crate::secret::{Held, Password, SecretBytes, SecretId, SecretValue};
 use crate::store::{Labels, ResourceId, Row};
 
 /// A device, ready to use.
@@ -25,7 +26,9 @@ pub struct Device {
 /// A `pass` or `user` credential.
 #[derive(Debug)]
 pub(crate) struct StoredPassword {
-    pub(crate) id: CredentialId,
+    pub(crate) secret: SecretId,
+    /// `None` for the device's own password.
+    pub(crate) user: Option<Box<str>>,
     pub(crate) password: Password,
     /// Whether the user name names the device within its application.
     unique: bool,
@@ -33,19 +36,16 @@ pub(crate) struct StoredPassword {
 
 /// A `psk` credential.
 #[derive(Debug)]
-pub struct PreSharedKey {
-    id: CredentialId,
-    /// The key itself.
-    pub key: SecretBytes,
+pub(crate) struct PreSharedKey {
+    pub(crate) secret: SecretId,
+    pub(crate) key: SecretBytes,
     /// When it may be used; always, if `None`.
-    pub validity: Option<Validity>,
+    pub(crate) validity: Option<Validity>,
 }
 
 impl PreSharedKey {
-    /// The credential that a log-in with this key uses.
-    #[must_use]
-    pub fn credential(&self) -> &CredentialId {
-        &self.id
+    pub(crate) fn is_valid(&self, now: SystemTime) -> bool {
+        self.validity.is_none_or(|validity| validity.includes(now))
     }
 }
 
@@ -69,12 +69,8 @@ impl Device {
                 }
                 Credential::Psk { key, validity } => {
                     if let SecretValue::Key(value) = key.value {
-                        let id = CredentialId {
-                            secret: key.id,
-                            user: None,
-                        };
                         keys.push(PreSharedKey {
-                            id,
+                            secret: key.id,
                             key: value,
                             validity,
                         });
@@ -141,18 +137,31 @@ impl Device {
         self.dialect
     }
 
+    /// Whether this is its name or one of its aliases.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        *self.name == *name || self.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whether this is its name, one of its aliases, or one of its unique user names.
+    pub(crate) fn is_known_as(&self, name: &str) -> bool {
+        let mut passwords = self.passwords.iter();
+        self.answers_to(name) || passwords.any(|password| password.is_of_unique_user(name))
+    }
+
     /// `psk` credentials, in the document's order, whether valid now or not.
-    #[must_use]
-    pub fn pre_shared_keys(&self) -> &[PreSharedKey] {
+    pub(crate) fn pre_shared_keys(&self) -> &[PreSharedKey] {
         &self.keys
     }
 
-    /// User names that name this device within its application (`unique: true`).
-    pub fn unique_user_names(&self) -> impl Iterator<Item = &str> {
-        self.passwords
-            .iter()
-            .filter(|password| password.unique)
-            .filter_map(|p| p.id.user.as_deref())
+    /// The key to be used at a time: of those that are valid then the one whose validity began
+    /// earliest, and of these the one that lasts longest. A key without a validity always began
+    /// earlier, and lasts longer.
+    pub(crate) fn pre_shared_key(&self, now: SystemTime) -> Option<&PreSharedKey> {
+        let valid = self.keys.iter().filter(|key| key.is_valid(now));
+        valid.min_by_key(|key| {
+            key.validity
+                .map(|validity| (validity.not_before, Reverse(validity.not_after)))
+        })
     }
 
     /// Whether `gateway` may speak for this device: a device of the same application that
@@ -183,20 +192,23 @@ impl Device {
                 .all(|(key, value)| labels.get(key) == Some(value))
     }
 
-    /// Whether a credential by which a connection logged in is still one of this device.
-    #[must_use]
-    pub fn credential_stands(&self, credential: &CredentialId) -> bool {
-        self.passwords
-            .iter()
-            .any(|password| password.id == *credential)
-            || self.keys.iter().any(|key| key.id == *credential)
+    pub(crate) fn has_password(&self, secret: SecretId, user: Option<&str>) -> bool {
+        let mut passwords = self.passwords.iter();
+        passwords.any(|stored| stored.secret == secret && stored.user.as_deref() == user)
     }
 
-    /// The stored passwords for a user name, or for the device itself.
-    pub(crate) fn passwords(&self, user: Option<&str>) -> impl Iterator<Item = &StoredPassword> {
-        self.passwords
-            .iter()
-            .filter(move |password| password.id.user.as_deref() == user)
+    /// The passwords of the device itself, and of the unique user of the name by which it was
+    /// found; or those of the `user` that is named beside it.
+    pub(crate) fn passwords<'a>(
+        &'a self,
+        known_as: &'a str,
+        user: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a StoredPassword> {
+        let answers = self.answers_to(known_as);
+        self.passwords.iter().filter(move |stored| match user {
+            Some(user) => answers && stored.user.as_deref() == Some(user),
+            None => (answers && stored.user.is_none()) || stored.is_of_unique_user(known_as),
+        })
     }
 }
 
@@ -204,15 +216,17 @@ impl StoredPassword {
     fn new(held: Held, user: Option<Box<str>>, unique: bool) -> Option<StoredPassword> {
         match held.value {
             SecretValue::Password(password) => Some(StoredPassword {
-                id: CredentialId {
-                    secret: held.id,
-                    user,
-                },
+                secret: held.id,
+                user,
                 password,
                 unique,
             }),
             // The reader of stored documents lets nothing else in.
             SecretValue::Key(_) | SecretValue::Text(_) => None,
         }
+    }
+
+    fn is_of_unique_user(&self, name: &str) -> bool {
+        self.unique && self.user.as_deref() == Some(name)
     }
 }

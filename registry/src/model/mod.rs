@@ -1,15 +1,19 @@
 //! Applications and devices as the device side uses them: parsed once, then shared and immutable.
 
 mod application;
+mod credential;
 mod device;
 
 pub use application::Application;
-pub use device::{Device, PreSharedKey};
+pub use credential::CredentialId;
+pub(crate) use credential::{Proof, VouchedFor};
+pub use device::Device;
+pub(crate) use device::StoredPassword;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::document::DialectSpec;
-use crate::secret::SecretId;
 
 /// A device with its application, as they were at one moment.
 #[derive(Clone, Debug)]
@@ -20,14 +24,25 @@ pub struct Found {
     pub device: Arc<Device>,
 }
 
-/// Which stored credential a log-in used, so that its revocation can be noticed
-/// ([`Device::credential_stands`]).
-///
-/// A credential is another one when its password changes or its user name does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CredentialId {
-    pub(crate) secret: SecretId,
-    pub(crate) user: Option<Box<str>>,
+impl Found {
+    /// Whether the device may connect, as far as the documents' switches say: neither its own
+    /// `spec.core.disabled` nor its application's is set.
+    #[must_use]
+    pub fn enabled(&self) -> bool {
+        self.application.enabled() && self.device.enabled()
+    }
+
+    /// Whether a connection that logged in with a credential may go on: the device and its
+    /// application are enabled, and the credential is still one of them.
+    ///
+    /// It is not, once the password or key is gone or replaced; the trust anchor is gone; or the
+    /// alias, unique user name or `deviceName` by which the device was found is gone. That a key,
+    /// certificate or anchor reaches the end of its validity ends no connection, as a validity is
+    /// about log-ins; but an edit of a key's validity that excludes `now` does.
+    #[must_use]
+    pub fn stands(&self, credential: &CredentialId, now: SystemTime) -> bool {
+        self.enabled() && credential.stands(&self.application, &self.device, now)
+    }
 }
 
 /// The dialect that a device speaks: its own setting, else its application's, else `drogue/v1`.

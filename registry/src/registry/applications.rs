@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use blake2::{Blake2s256, Digest as _};
-
 use super::Registry;
 use super::prepare::Kind;
 use super::show::{ListQuery, Page, Secrets, page, show};
@@ -23,10 +21,11 @@ impl Kind for ApplicationSpec<Held> {
     const MAX_SIZE: usize = 256 * 1024;
 
     fn claims(&self, _: &str) -> Vec<Claim> {
+        // Certificates of one authority, an old one and its renewal, are one claim.
         let mut seen = BTreeSet::new();
-        let claims = self.certificates().map(|(path, certificate)| Claim {
+        let claims = self.anchors().map(|(path, anchor)| Claim {
             space: Space::TrustAnchors,
-            value: Blake2s256::digest(certificate).to_vec(),
+            value: anchor.id().claim(anchor.issuer_key()),
             path,
         });
         claims

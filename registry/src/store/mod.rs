@@ -80,7 +80,8 @@ pub(crate) struct Claim {
 pub(crate) enum Space {
     /// Names, aliases and unique user names of the devices of the claimant's application.
     DeviceNames,
-    /// Trust anchors of all applications.
+    /// Trust anchors of all applications: a digest of the authority's subject, by which they are
+    /// found, and behind it one of subject and key.
     TrustAnchors,
 }
 

@@ -1,6 +1,8 @@
 //! Who gets in.
 
-use landfall_registry::{Cause, LogInError, Presented};
+use std::time::SystemTime;
+
+use landfall_registry::{Cause, Found, LogInError, Presented};
 
 use crate::common::{cause, fixture};
 
@@ -18,7 +20,8 @@ async fn any_of_the_devices_credentials_is_good_in_its_own_way() {
             (log_in.application.name(), log_in.device.name()),
             ("app", "sensor01")
         );
-        assert!(log_in.device.credential_stands(&log_in.credential));
+        let credential = log_in.credential.clone();
+        assert!(Found::from(log_in).stands(&credential, SystemTime::now()));
     }
     for (user, password) in [("u", "of-u"), ("v", "of-v")] {
         fixture.log_in_as("sensor01", user, password).await.unwrap();

@@ -8,13 +8,16 @@
     clippy::indexing_slicing
 )]
 
+mod authority;
 mod batches;
+mod certificates;
 mod changes;
 mod common;
 mod concurrency;
 mod documents;
 mod lists;
 mod log_in;
+mod pre_shared_keys;
 mod refusals;
 mod round_trips;
 mod rules;

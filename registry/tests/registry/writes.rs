@@ -3,6 +3,7 @@
 use landfall_registry::document::{Address, ApplicationDocument, DeviceDocument, Preconditions};
 use landfall_registry::{ListQuery, Outcome, Secrets, WriteError};
 
+use crate::authority::{Authority, anchors};
 use crate::common::{device_yaml, fixture, parse_application, parse_device};
 
 fn device(name: &str, spec: &str) -> DeviceDocument {
@@ -244,11 +245,8 @@ async fn names_aliases_and_unique_user_names_are_each_one_devices_within_an_appl
 #[tokio::test]
 async fn no_two_applications_hold_the_same_trust_anchor() {
     let fixture = fixture().await;
-    let with_anchor = |name: &str| {
-        format!(
-            "{{ metadata: {{ name: {name} }}, spec: {{ trustAnchors: {{ anchors: [{{ certificate: MAMCAQE= }}] }} }} }}"
-        )
-    };
+    let spec = anchors(&[&Authority::root("root")]);
+    let with_anchor = |name: &str| format!("metadata: {{ name: {name} }}\nspec: {spec}");
     fixture.apply(&with_anchor("app")).await.unwrap();
     fixture.apply(&with_anchor("app")).await.expect("its own");
     let WriteError::Taken(problem) = fixture.apply(&with_anchor("app2")).await.unwrap_err() else {

@@ -1,8 +1,12 @@
 //! What a log-in computes. With every place for slow hashes taken, whatever needs one is refused
 //! as busy: so the tests see what needs one.
 
+use super::password::PasswordClaim;
 use super::*;
 use crate::document::parse_documents;
+use crate::model::Proof;
+use crate::secret::SecretId;
+use crate::secret::cost::Cost;
 use crate::{Options, PasswordCost};
 use tempfile::TempDir;
 
@@ -40,6 +44,13 @@ metadata: {{ name: without, application: app }}
 async fn apply(registry: &Registry, yaml: &str) {
     for (_, document) in parse_documents(yaml).unwrap() {
         registry.apply(document).await.unwrap();
+    }
+}
+
+fn secret(credential: &CredentialId) -> SecretId {
+    match credential.proof {
+        Proof::Password { secret, .. } => secret,
+        _ => panic!("not by password"),
     }
 }
 
@@ -137,12 +148,8 @@ async fn what_was_remembered_is_dropped_with_the_secret() {
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder, |_| {}).await;
     let presented = Presented::Password(b"good");
-    let before = registry
-        .log_in("app", "sensor01", presented)
-        .await
-        .unwrap()
-        .credential
-        .secret;
+    let before = registry.log_in("app", "sensor01", presented).await;
+    let before = secret(&before.unwrap().credential);
     assert!(registry.0.remembered.knows(before, b"good"));
     apply(
         &registry,
@@ -198,16 +205,21 @@ spec: { authentication: { credentials: [{ pass: good }] } }",
         .await;
         // The device as it was when the verification began.
         let found = registry.device("app", "sensor01").await.unwrap().unwrap();
+        let claim = PasswordClaim {
+            known_as: "sensor01",
+            user: None,
+            password: b"good",
+        };
         let credential = registry
             .0
-            .verify(&found.device, None, b"good")
+            .verify(&found.device, claim)
             .await
             .unwrap()
             .unwrap();
         let revoke = format!("metadata: {{ name: sensor01, application: app }}\n{revoked}");
         apply(&registry, &revoke).await;
         let refused = registry
-            .standing("app", "sensor01", credential)
+            .standing("app", "sensor01", credential, SystemTime::now())
             .await
             .unwrap_err();
         assert_eq!(refused, LogInError::Refused(cause));

@@ -16,7 +16,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{
-    CommitError, Listed, Place, Put, Removed, ResourceId, Row, Select, Stored, Unavailable,
+    CommitError, Listed, Place, Put, Removed, ResourceId, Row, Select, Space, Stored, Unavailable,
 };
 use crate::document::Preconditions;
 use crate::error::OpenError;
@@ -85,6 +85,23 @@ impl SqliteStore {
             .map_err(failed)
     }
 
+    /// Names of the resources of a parent that claim a value from `first` to `last` within a space,
+    /// both included, each once, in the order of their values: at most `limit`.
+    pub(crate) async fn holders(
+        &self,
+        parent: ResourceId,
+        space: Space,
+        first: &[u8],
+        last: &[u8],
+        limit: usize,
+    ) -> Result<Vec<String>, Unavailable> {
+        let (first, last) = (first.to_vec(), last.to_vec());
+        self.readers
+            .run(move |connection| read::holders(connection, parent, space, (&first, &last), limit))
+            .await?
+            .map_err(failed)
+    }
+
     /// What is stored at each of the places.
     pub(crate) async fn get_all(&self, places: Vec<Place>) -> Result<Vec<Stored>, Unavailable> {
         self.readers
@@ -119,6 +136,14 @@ impl SqliteStore {
             })
             .await?
             .map_err(failed)
+    }
+}
+
+/// How the `claim` table writes a space of the children of `parent`.
+fn key(space: Space, parent: ResourceId) -> (i64, i64) {
+    match space {
+        Space::DeviceNames => (parent.0, 1),
+        Space::TrustAnchors => (0, 2),
     }
 }
 

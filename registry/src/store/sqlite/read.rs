@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use zeroize::Zeroizing;
 
-use crate::store::{Listed, PAGE_BYTES, PAGE_SCAN, Place, ResourceId, Row, Select, Stored};
+use super::key;
+use crate::store::{Listed, PAGE_BYTES, PAGE_SCAN, Place, ResourceId, Row, Select, Space, Stored};
 
 pub(super) fn get(
     connection: &Connection,
@@ -76,6 +77,25 @@ pub(super) fn list(
         }
     }
     Ok(listed)
+}
+
+/// Names of the resources that claim a value from `first` to `last`, both included, each once.
+pub(super) fn holders(
+    connection: &Connection,
+    parent: ResourceId,
+    space: Space,
+    (first, last): (&[u8], &[u8]),
+    limit: usize,
+) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT resource.name FROM claim JOIN resource ON resource.id = claim.resource
+         WHERE claim.space = ?1 AND claim.kind = ?2 AND claim.value BETWEEN ?3 AND ?4
+         GROUP BY resource.id ORDER BY min(claim.value) LIMIT ?5",
+    )?;
+    let (space, kind) = key(space, parent);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let names = statement.query_map(params![space, kind, first, last, limit], |row| row.get(0))?;
+    names.collect()
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

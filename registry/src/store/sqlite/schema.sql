@@ -17,7 +17,8 @@ CREATE UNIQUE INDEX resource_name ON resource (parent, name);
 
 -- Values that belong to one resource within a space: aliases and unique user names among the
 -- devices of an application (kind 1, space: the application), trust anchors among all
--- applications (kind 2, space 0).
+-- applications (kind 2, space 0; the value begins with a digest of the anchor's subject, so that
+-- the anchors of a name are a range).
 CREATE TABLE claim (
     space    INTEGER NOT NULL,
     kind     INTEGER NOT NULL,

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::{Writer, failed, read};
+use super::{Writer, failed, key, read};
 use crate::document::Preconditions;
 use crate::store::{
     Body, Claim, CommitError, Place, Put, Refusal, Removed, ResourceId, Row, Space,
@@ -286,13 +286,6 @@ fn is_claimed(
     transaction
         .prepare_cached("SELECT 1 FROM claim WHERE space = ?1 AND kind = ?2 AND value = ?3")?
         .exists(params![space, kind, name.as_bytes()])
-}
-
-fn key(space: Space, parent: ResourceId) -> (i64, i64) {
-    match space {
-        Space::DeviceNames => (parent.0, 1),
-        Space::TrustAnchors => (0, 2),
-    }
 }
 
 fn signed(count: u64) -> i64 {

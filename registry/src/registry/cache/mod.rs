@@ -1,6 +1,8 @@
 //! Applications and devices in memory: bounded, with negative answers, loaded once for all who
 //! wait (single flight), and no lock held across a look-up.
 
+mod indirect;
+
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,7 +12,10 @@ use quick_cache::{Equivalent, Weighter};
 use crate::document::Invalid;
 use crate::error::Unavailable;
 use crate::model::{Application, Device};
+use crate::name::MAX_NAME;
 use crate::store::{ResourceId, Row, Store};
+use indirect::Indirect;
+pub(super) use indirect::MAX_NAMESAKES;
 
 /// A resource, or that there is none, and how many entries of the bound it takes.
 #[derive(Debug)]
@@ -53,6 +58,15 @@ struct DeviceKeyRef<'a> {
     name: &'a str,
 }
 
+impl DeviceKeyRef<'_> {
+    fn to_owned(self) -> DeviceKey {
+        DeviceKey {
+            application: self.application,
+            name: self.name.into(),
+        }
+    }
+}
+
 impl Hash for DeviceKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         DeviceKeyRef {
@@ -83,6 +97,7 @@ impl Equivalent<DeviceKey> for DeviceKeyRef<'_> {
 pub(super) struct Resources {
     applications: Cache<Box<str>, Entry<Application>, ByWeight>,
     devices: Cache<DeviceKey, Entry<Device>, ByWeight>,
+    indirect: Indirect,
 }
 
 impl Resources {
@@ -95,6 +110,7 @@ impl Resources {
         Resources {
             applications: Cache::with_weighter(applications, applications_weight, ByWeight),
             devices: Cache::with_weighter(entries, weight, ByWeight),
+            indirect: Indirect::new(entries, applications),
         }
     }
 
@@ -122,6 +138,9 @@ impl Resources {
         if let Some(cached) = self.application_if_cached(name) {
             return Ok(cached);
         }
+        if name.len() > MAX_NAME {
+            return Ok(None);
+        }
         let load = async {
             entry(
                 store.get(ResourceId::ROOT, name).await?,
@@ -145,6 +164,10 @@ impl Resources {
         if let Some(cached) = self.device_if_cached(application, name) {
             return Ok(cached);
         }
+        // Nothing has such a name, and peers choose what they ask for: it would fill the cache.
+        if name.len() > MAX_NAME {
+            return Ok(None);
+        }
         let load = async { entry(store.get(application.id(), name).await?, Device::from_row) };
         let key = DeviceKey {
             application: application.id(),
@@ -155,10 +178,12 @@ impl Resources {
 
     pub(super) fn forget_application(&self, name: &str) {
         self.applications.remove(name);
+        self.indirect.application_changed();
     }
 
     pub(super) fn forget_device(&self, application: ResourceId, name: &str) {
         self.devices.remove(&DeviceKeyRef { application, name });
+        self.indirect.device_changed();
     }
 }
 
