@@ -34,7 +34,7 @@ pub use certificate::CertificateFault;
 pub use document::DialectSpec;
 pub use error::{OpenError, Unavailable};
 pub use model::{Application, CredentialId, Device, Found, effective_dialect};
-pub use options::{Options, PasswordCost};
+pub use options::{Options, PasswordCost, PasswordHash};
 pub use registry::{
     BatchError, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented,
     Registry, Secrets, WriteError, Written,

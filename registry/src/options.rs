@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::OpenError;
-pub use crate::secret::cost::PasswordCost;
+pub use crate::secret::cost::{PasswordCost, PasswordHash};
 
 /// How a registry is opened.
 #[derive(Clone, Debug)]
@@ -11,11 +11,14 @@ pub struct Options {
     /// The file, usually `registry.db` in the server's data folder; created, readable by its owner
     /// only, if it does not exist. A file `PATH.lock` keeps other processes out.
     pub path: PathBuf,
-    /// Whether plain passwords handed in are stored as Argon2id hashes. Default: true. Danger:
-    /// without it, whoever reads the file or a backup of it has the passwords.
+    /// Whether plain passwords handed in are stored hashed. Default: true. Danger: without it,
+    /// whoever reads the file or a backup of it has the passwords.
     pub hash_passwords: bool,
-    /// The cost of those hashes. Default: 19 MiB, 2 passes, 1 lane. It applies to passwords
-    /// written from now on. Danger: less makes guessing cheap once the file is stolen.
+    /// By which hash. Default: Argon2id. It applies to passwords written from now on. Danger: the
+    /// other one protects random secrets only.
+    pub password_hash: PasswordHash,
+    /// The cost of Argon2id. Default: 19 MiB, 2 passes, 1 lane. It applies to passwords written
+    /// from now on. Danger: less makes guessing cheap once the file is stolen.
     pub password_cost: PasswordCost,
     /// Devices (and answers "no such device") kept in memory; a document above 1 KiB counts once
     /// for every KiB. As many log-ins are remembered. Default: 100,000, about 100 MiB when full.
@@ -43,6 +46,7 @@ impl Options {
         Options {
             path: path.into(),
             hash_passwords: true,
+            password_hash: PasswordHash::default(),
             password_cost: PasswordCost::default(),
             cache_entries: 100_000,
             verify_workers: std::thread::available_parallelism().map_or(1, usize::from),

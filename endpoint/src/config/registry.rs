@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use landfall_registry::PasswordHash;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// Where devices are kept, and what checking their passwords may cost.
@@ -10,9 +11,14 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub struct RegistryConfig {
     /// Where documents are stored. Default `sqlite`: `registry.db` in `data_dir`.
     pub store: Store,
-    /// Whether plain passwords handed in are stored hashed (argon2id). Default `true`. Danger:
-    /// with `false` whoever reads the file, or a backup of it, knows the passwords.
+    /// Whether plain passwords handed in are stored hashed. Default `true`. Danger: with `false`
+    /// whoever reads the file, or a backup of it, knows the passwords.
     pub hash_passwords: bool,
+    /// By which hash; passwords written from now on. Default `argon2id`, good for every password.
+    /// Danger: `blake2s-random-secrets` is so fast that it protects only random secrets of at least
+    /// 128 bits, made by machines; whoever reads the file finds any that a person chose.
+    #[serde(deserialize_with = "password_hash")]
+    pub password_hash: PasswordHash,
     /// Devices kept in memory for log-ins and gateway checks, and answers "no such device". Default
     /// 100,000, about 100MiB when full. At least 16.
     #[serde(deserialize_with = "cache_entries")]
@@ -47,10 +53,23 @@ impl Default for RegistryConfig {
         Self {
             store: Store::default(),
             hash_passwords: true,
+            password_hash: PasswordHash::default(),
             cache_entries: non_zero(100_000),
             verify_workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             verify_queue: non_zero(1_024),
         }
+    }
+}
+
+fn password_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PasswordHash, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    match name.as_str() {
+        "argon2id" => Ok(PasswordHash::Argon2id),
+        "blake2s-random-secrets" => Ok(PasswordHash::Blake2sRandomSecrets),
+        _ => Err(D::Error::custom(format_args!(
+            "unknown password hash `{name}`; there are `argon2id` and, for random secrets made by \
+             machines only, `blake2s-random-secrets`"
+        ))),
     }
 }
 

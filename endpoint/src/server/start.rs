@@ -143,6 +143,7 @@ fn open(config: Config) -> Result<Shared, StartError> {
     let registry = Registry::open(Options {
         path: config.registry_file(),
         hash_passwords: config.registry.hash_passwords,
+        password_hash: config.registry.password_hash,
         cache_entries: config.registry.cache_entries.get(),
         verify_workers: config.registry.verify_workers.get(),
         verify_queue: config.registry.verify_queue.get(),

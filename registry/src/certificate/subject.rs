@@ -190,3 +190,145 @@ fn escape(value: &str, into: &mut String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A DER element of up to 255 bytes.
+    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(content.len()).unwrap();
+        let mut element = vec![tag];
+        element.extend((length > 127).then_some(0x81));
+        element.push(length);
+        element.extend(content);
+        element
+    }
+
+    const CN: &[u8] = &[0x55, 4, 3];
+    const O: &[u8] = &[0x55, 4, 10];
+    const OU: &[u8] = &[0x55, 4, 11];
+    const DC: &[u8] = &[0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 1, 0x19];
+    const EMAIL: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+    const SERIAL_NUMBER: &[u8] = &[0x55, 4, 5];
+    /// 1.2.3.4, which nobody knows.
+    const UNKNOWN: &[u8] = &[0x2a, 3, 4];
+    const UTF8: u8 = 0x0c;
+
+    fn attribute(number: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+        der(0x30, &[der(6, number), der(tag, value)].concat())
+    }
+
+    /// A name of levels, each of one attribute or more.
+    fn subject(levels: &[&[Vec<u8>]]) -> Subject {
+        let levels: Vec<u8> = levels
+            .iter()
+            .flat_map(|attributes| der(0x31, &attributes.concat()))
+            .collect();
+        let name = der(0x30, &levels);
+        let (_, name) = X509Name::from_der(&name).unwrap();
+        Subject::of_name(&name)
+    }
+
+    fn only(number: &[u8], tag: u8, value: &[u8]) -> String {
+        subject(&[&[attribute(number, tag, value)]])
+            .text()
+            .to_owned()
+    }
+
+    #[test]
+    fn attributes_stand_in_the_certificates_order_with_comma_and_space() {
+        let ordinary = subject(&[
+            &[attribute(O, UTF8, b"Example")],
+            &[attribute(CN, UTF8, b"sensor01")],
+        ]);
+        assert_eq!(ordinary.text(), "O=Example, CN=sensor01");
+        assert_eq!(subject(&[]).text(), "");
+    }
+
+    #[test]
+    fn ordinary_subjects_read_as_x509_parser_writes_them() {
+        let attributes = [
+            attribute(DC, 0x16, b"com"),
+            attribute(O, 0x13, b"Example"),
+            attribute(OU, UTF8, "Wärme".as_bytes()),
+            attribute(SERIAL_NUMBER, 0x13, b"77"),
+            attribute(EMAIL, 0x16, b"a@b.example"),
+            attribute(CN, 0x14, b"sensor01"),
+        ];
+        let levels: Vec<u8> = attributes
+            .iter()
+            .flat_map(|attribute| der(0x31, attribute))
+            .collect();
+        let name = der(0x30, &levels);
+        let (_, name) = X509Name::from_der(&name).unwrap();
+        let text = "DC=com, O=Example, OU=Wärme, serialNumber=77, Email=a@b.example, CN=sensor01";
+        assert_eq!(Subject::of_name(&name).text(), text);
+        assert_eq!(name.to_string(), text);
+    }
+
+    #[test]
+    fn several_attributes_of_one_level_are_joined_by_a_plus_sign() {
+        let level = [attribute(CN, UTF8, b"a"), attribute(OU, UTF8, b"b")];
+        let more = [attribute(O, UTF8, b"c")];
+        assert_eq!(subject(&[&level, &more]).text(), "CN=a + OU=b, O=c");
+    }
+
+    #[test]
+    fn values_that_would_look_like_more_attributes_are_escaped() {
+        for (value, text) in [
+            ("Example, CN=x", r"CN=Example\, CN=x"),
+            ("a + OU=b", r"CN=a \+ OU=b"),
+            (r"back\slash", r"CN=back\\slash"),
+            (r#""quoted";<>"#, r#"CN=\"quoted\"\;\<\>"#),
+            (" spaces ", r"CN=\ spaces\ "),
+            (" ", r"CN=\ "),
+            ("#00", r"CN=\#00"),
+            ("a#b=c", "CN=a#b=c"),
+            ("line\nbreak\0", r"CN=line\0Abreak\00"),
+            ("\u{85}", r"CN=\C2\85"),
+            ("", "CN="),
+        ] {
+            assert_eq!(only(CN, UTF8, value.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn unusual_types_are_read_or_shown_as_hexadecimal_digits() {
+        let utf16: Vec<u8> = "ä€".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(only(CN, 0x1e, &utf16), "CN=ä€");
+        assert_eq!(only(CN, 0x1c, &[0, 1, 0xf6, 0]), "CN=😀");
+        assert_eq!(only(CN, 0x14, &[0xe4]), "CN=ä");
+        assert_eq!(only(CN, 4, &[1, 0xff]), "CN=#01ff", "an octet string");
+        assert_eq!(only(CN, 0x1e, &[0xd8, 0]), "CN=#d800", "half a character");
+        assert_eq!(only(CN, 0x1e, &[0]), "CN=#00");
+        assert_eq!(only(CN, 0x1c, &[0xff; 4]), "CN=#ffffffff");
+    }
+
+    #[test]
+    fn attributes_without_a_name_are_shown_by_their_number() {
+        assert_eq!(only(UNKNOWN, UTF8, b"x"), "1.2.3.4=x");
+    }
+
+    #[test]
+    fn an_attribute_counts_if_it_is_the_only_one_and_text() {
+        let subject = subject(&[
+            &[attribute(CN, UTF8, b"a, b")],
+            &[attribute(OU, UTF8, b"one"), attribute(OU, UTF8, b"two")],
+            &[attribute(O, 4, b"bytes")],
+            &[attribute(UNKNOWN, UTF8, b"x")],
+        ]);
+        for name in ["CN", "cn", "commonName", "2.5.4.3"] {
+            assert_eq!(subject.only(name), Ok("a, b"), "as it is, not escaped");
+        }
+        assert_eq!(subject.only("1.2.3.4"), Ok("x"));
+        for (name, fault) in [
+            ("OU", CertificateFault::AttributeAmbiguous),
+            ("O", CertificateFault::AttributeMissing),
+            ("L", CertificateFault::AttributeMissing),
+            ("", CertificateFault::AttributeMissing),
+        ] {
+            assert_eq!(subject.only(name), Err(fault), "{name}");
+        }
+    }
+}

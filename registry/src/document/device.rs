@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const MAX_GATEWAYS: usize = 1000;
 const MAX_ALIASES: usize = 64;
 /// Longest alias in bytes: a certificate's subject can be longer than a name.
-const MAX_ALIAS: usize = 1024;
+pub(crate) const MAX_ALIAS: usize = 1024;
 
 /// `spec` of a device; `S` is the state of the secrets in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

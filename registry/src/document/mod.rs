@@ -28,6 +28,7 @@ use serde_json::Value;
 
 pub use application::{ApplicationSpec, DEFAULT_DEVICE_NAME, TrustAnchor, TrustAnchors};
 pub use credential::{Credential, Validity};
+pub(crate) use device::MAX_ALIAS;
 pub use device::{Authentication, Core, DeviceSpec, GatewaySelector};
 pub use dialect::{DialectSpec, Mqtt};
 pub use external::{Authorization, ExternalEndpoint, Header, Tls};

@@ -193,7 +193,7 @@ impl Inner {
 
     fn announce(&self, place: &Place, parent: Option<ResourceId>, replaced: &[SecretId]) {
         for secret in replaced {
-            self.remembered.forget(*secret);
+            self.verifier.remembered.forget(*secret);
         }
         let change = match place {
             Place::Application(application) => {

@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::secret::resolve::Hashing;
 use crate::store::Store;
 use crate::token::known::KnownTokens;
-use crate::verify::{Decoy, Remembered, Workers};
+use crate::verify::{Decoy, Remembered, Verifier, Workers};
 pub use applications::MAX_BATCH;
 use cache::Resources;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
@@ -45,9 +45,7 @@ struct Inner {
     store: Store,
     resources: Resources,
     changes: broadcast::Sender<Change>,
-    log_in_workers: Workers,
-    remembered: Remembered,
-    decoy: Decoy,
+    verifier: Arc<Verifier>,
     document_workers: Arc<Workers>,
     hashing: Hashing,
     write_locks: Vec<Mutex<()>>,
@@ -77,32 +75,34 @@ impl Registry {
         let Options {
             path,
             hash_passwords,
+            password_hash,
             password_cost,
             cache_entries,
-            ..
-        } = options;
-        let Options {
             verify_workers,
             verify_queue,
-            ..
         } = options;
         let store = Store::open(&path)?;
         let remembered = Remembered::new(cache_entries)
             .map_err(|error| OpenError::Options(format!("no random key: {error}")))?;
+        let hashing = Hashing {
+            hash_passwords,
+            hash: password_hash,
+            cost: password_cost,
+        };
+        let verifier = Verifier::new(
+            Workers::new(verify_workers, verify_queue),
+            remembered,
+            Decoy::new(hashing.verification()),
+        );
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         Ok(Registry(Arc::new(Inner {
             store,
             resources: Resources::new(cache_entries),
             changes,
-            log_in_workers: Workers::new(verify_workers, verify_queue),
-            remembered,
-            decoy: Decoy::new(password_cost.cost()),
+            verifier: Arc::new(verifier),
             // Writers of documents wait for as long as it takes.
             document_workers: Arc::new(Workers::new(verify_workers, 1 << 20)),
-            hashing: Hashing {
-                hash_passwords,
-                cost: password_cost,
-            },
+            hashing,
             write_locks: (0..WRITE_LOCKS).map(|_| Mutex::new(())).collect(),
             tokens: KnownTokens::default(),
         })))

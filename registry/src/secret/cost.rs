@@ -1,7 +1,9 @@
 //! What a password hash costs to verify: read from the hash, bounded, and spent for nothing when
 //! there is no password to compare with.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
+
+use super::salted;
 
 /// Highest bcrypt cost accepted: about 2 s of one core.
 const MAX_BCRYPT_COST: u32 = 15;
@@ -75,10 +77,23 @@ impl PasswordCost {
     }
 }
 
+/// How plain passwords are stored, if they are stored hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordHash {
+    /// Argon2id of [`PasswordCost`]: good for every password.
+    #[default]
+    Argon2id,
+    /// Salted BLAKE2s-256, some 0.3 µs: for random secrets of at least 128 bits, made by machines,
+    /// so that a million devices are written in minutes and cost nothing at log-in. Danger: whoever
+    /// steals the file tries billions of passwords a second; one that a person chose is lost.
+    Blake2sRandomSecrets,
+}
+
 /// What the verification of one password computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cost {
     Plain,
+    Blake2s,
     Bcrypt { cost: u32 },
     Sha512 { rounds: u32 },
     Argon2(Argon2Cost),
@@ -96,7 +111,7 @@ pub(crate) struct Argon2Cost {
 impl Cost {
     /// Whether it takes long enough to belong on a thread of its own.
     pub(crate) fn is_slow(&self) -> bool {
-        !matches!(self, Cost::Plain)
+        !matches!(self, Cost::Plain | Cost::Blake2s)
     }
 
     /// Computes what a verification of this cost would, and forgets the result.
@@ -104,6 +119,7 @@ impl Cost {
         const SALT: [u8; 16] = *b"no such password";
         match *self {
             Cost::Plain => {}
+            Cost::Blake2s => salted::spend(presented),
             Cost::Bcrypt { cost } => {
                 let _ = std::hint::black_box(bcrypt::hash_with_salt(presented, cost, SALT));
             }
@@ -121,6 +137,10 @@ impl Cost {
                 }
             }
         }
+    }
+
+    pub(super) fn of_blake2s(hash: &str) -> Result<Cost, String> {
+        salted::check(hash).map(|()| Cost::Blake2s)
     }
 
     pub(super) fn of_bcrypt(hash: &str) -> Result<Cost, String> {
@@ -174,7 +194,7 @@ impl Cost {
 
     pub(super) fn of_argon2(hash: &str) -> Result<Cost, String> {
         let malformed = || "is not a PHC string of Argon2 with salt and hash".to_owned();
-        let parsed = PasswordHash::new(hash).map_err(|_| malformed())?;
+        let parsed = argon2::PasswordHash::new(hash).map_err(|_| malformed())?;
         let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| malformed())?;
         let version = match parsed.version {
             Some(version) => Version::try_from(version).map_err(|_| malformed())?,

@@ -9,6 +9,7 @@ pub(crate) mod cost;
 pub(crate) mod password;
 mod read;
 pub(crate) mod resolve;
+mod salted;
 
 use std::fmt;
 use std::str::FromStr;

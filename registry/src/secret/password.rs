@@ -1,4 +1,5 @@
-//! Passwords as they are stored: plain, or hashed by bcrypt, SHA-512-crypt or Argon2.
+//! Passwords as they are stored: plain, or hashed by bcrypt, SHA-512-crypt, Argon2 or
+//! salted BLAKE2s.
 
 use std::fmt;
 
@@ -6,7 +7,10 @@ use argon2::{PasswordVerifier as _, Version};
 use subtle::ConstantTimeEq as _;
 
 use super::SecretText;
-use super::cost::{Cost, PasswordCost};
+use super::cost::Cost;
+use super::resolve::Hashing;
+use super::salted;
+use crate::PasswordHash;
 
 /// Longest password, stored or presented, in bytes. SHA-512-crypt's time grows with the length, so
 /// that without a bound a peer could choose how long the server computes.
@@ -27,6 +31,7 @@ enum Form {
     Bcrypt,
     Sha512,
     Argon2,
+    Blake2s,
 }
 
 impl Password {
@@ -72,6 +77,15 @@ impl Password {
         Password::hash(Form::Argon2, text, Cost::of_argon2)
     }
 
+    /// A salted fast hash, `$blake2s$SALT$HASH`: BLAKE2s-256 of salt and password, each in base64
+    /// without padding; a salt of 8 to 64 bytes. For random secrets only.
+    ///
+    /// # Errors
+    /// What is malformed, without any of the hash.
+    pub fn blake2s(text: String) -> Result<Password, String> {
+        Password::hash(Form::Blake2s, text, Cost::of_blake2s)
+    }
+
     fn hash(
         form: Form,
         text: String,
@@ -82,11 +96,15 @@ impl Password {
         Ok(Password { form, text })
     }
 
-    /// Hashes a plain password with Argon2id and a new salt of 16 random bytes.
-    pub(crate) fn hashed(plain: &str, cost: &PasswordCost) -> Result<Password, String> {
-        let hash = cost.hash(plain.as_bytes())?;
+    /// Hashes a plain password with a new salt of 16 random bytes.
+    pub(crate) fn hashed(plain: &str, hashing: &Hashing) -> Result<Password, String> {
+        let plain = plain.as_bytes();
+        let (form, hash) = match hashing.hash {
+            PasswordHash::Argon2id => (Form::Argon2, hashing.cost.hash(plain)?),
+            PasswordHash::Blake2sRandomSecrets => (Form::Blake2s, salted::hash(plain)?),
+        };
         Ok(Password {
-            form: Form::Argon2,
+            form,
             text: SecretText::new(hash),
         })
     }
@@ -107,6 +125,7 @@ impl Password {
                 .verify_password(presented, stored)
                 .is_ok(),
             Form::Argon2 => verify_argon2(presented, stored),
+            Form::Blake2s => salted::verify(presented, stored),
         }
     }
 
@@ -118,6 +137,7 @@ impl Password {
             Form::Bcrypt => Cost::of_bcrypt(stored),
             Form::Sha512 => Cost::of_sha512(stored),
             Form::Argon2 => Cost::of_argon2(stored),
+            Form::Blake2s => return Cost::Blake2s,
         };
         // The constructor has seen that the hash is well-formed.
         cost.unwrap_or(Cost::Plain)
@@ -130,6 +150,7 @@ impl Password {
             Form::Bcrypt => "bcrypt",
             Form::Sha512 => "sha512",
             Form::Argon2 => "argon2",
+            Form::Blake2s => "blake2s",
         }
     }
 

@@ -70,7 +70,7 @@ fn secret_id(value: Value, at: &At<'_>) -> Option<SecretId> {
     }
 }
 
-/// `text`, or `{ plain | bcrypt | sha512 | argon2: text }`.
+/// `text`, or `{ plain | bcrypt | sha512 | argon2 | blake2s: text }`.
 fn password(value: Value, at: &At<'_>) -> Option<Password> {
     if !value.is_object() {
         return build(value, at, Password::plain);
@@ -84,15 +84,16 @@ fn password(value: Value, at: &At<'_>) -> Option<Password> {
 type NewPassword = fn(String) -> Result<Password, String>;
 
 fn hashed_or_plain(fields: &mut Fields<'_>, at: &At<'_>) -> Option<Password> {
-    let forms: [(&'static str, NewPassword); 4] = [
+    let forms: [(&'static str, NewPassword); 5] = [
         ("plain", Password::plain),
         ("bcrypt", Password::bcrypt),
         ("sha512", Password::sha512),
         ("argon2", Password::argon2),
+        ("blake2s", Password::blake2s),
     ];
     if forms.iter().filter(|(form, _)| fields.has(form)).count() != 1 {
         return at.refuse(
-            "must be a string, or have exactly one of plain, bcrypt, sha512, argon2, secretRef",
+            "must be a string, or have exactly one of plain, bcrypt, sha512, argon2, blake2s, secretRef",
             "{ bcrypt: \"$2a$12$…\" }",
         );
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::cost::PasswordCost;
+use super::cost::{Cost, PasswordCost, PasswordHash};
 use super::{Given, Held, Password, SecretId, SecretKind, SecretValue, Slot};
 use crate::document::Invalid;
 use crate::document::problem::{Problem, Problems};
@@ -12,7 +12,21 @@ use crate::document::problem::{Problem, Problems};
 pub(crate) struct Hashing {
     /// Whether plain passwords are stored hashed.
     pub(crate) hash_passwords: bool,
+    /// By which hash.
+    pub(crate) hash: PasswordHash,
+    /// The cost of Argon2id.
     pub(crate) cost: PasswordCost,
+}
+
+impl Hashing {
+    /// What it costs to verify a password that is stored like this.
+    pub(crate) fn verification(&self) -> Cost {
+        match (self.hash_passwords, self.hash) {
+            (false, _) => Cost::Plain,
+            (true, PasswordHash::Argon2id) => self.cost.cost(),
+            (true, PasswordHash::Blake2sRandomSecrets) => Cost::Blake2s,
+        }
+    }
 }
 
 /// The stored secrets of one resource, to be kept or compared with.
@@ -134,7 +148,7 @@ impl<'a> Resolver<'a> {
             _ => None,
         };
         match plain {
-            Some(plain) => Password::hashed(plain, &self.hashing.cost).map(SecretValue::Password),
+            Some(plain) => Password::hashed(plain, &self.hashing).map(SecretValue::Password),
             None => Ok(value),
         }
     }

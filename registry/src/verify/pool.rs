@@ -15,12 +15,18 @@ pub(crate) struct Workers {
 }
 
 /// Why a computation has no result.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Busy {
     /// As many as may wait are waiting.
     Full,
     /// The computation broke off.
     Failed(Unavailable),
+}
+
+impl Busy {
+    pub(crate) fn broken_off() -> Busy {
+        Busy::Failed(Unavailable("a computation broke off".to_owned()))
+    }
 }
 
 impl Workers {

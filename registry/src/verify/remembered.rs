@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretId;
 
-type Mac = [u8; 32];
+/// A keyed MAC.
+pub(crate) type Mac = [u8; 32];
 
 /// The MACs, under a random key that never leaves the process.
 ///
@@ -44,12 +45,26 @@ impl Remembered {
         self.macs.remove(&id);
     }
 
+    /// The MAC of a list of texts, each with its length, so that no two lists are alike.
+    pub(crate) fn mac_of<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Mac {
+        let mut mac = self.new_mac();
+        for part in parts {
+            mac.update(&part.len().to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize_fixed().into()
+    }
+
     fn mac(&self, id: SecretId, password: &[u8]) -> Mac {
-        let key: &[u8; 32] = &self.key;
-        let mut mac = Blake2sMac256::new(key.into());
+        let mut mac = self.new_mac();
         mac.update(&id.to_bytes());
         mac.update(password);
         mac.finalize_fixed().into()
+    }
+
+    fn new_mac(&self) -> Blake2sMac256 {
+        let key: &[u8; 32] = &self.key;
+        Blake2sMac256::new(key.into())
     }
 }
 

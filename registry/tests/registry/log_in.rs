@@ -227,3 +227,83 @@ async fn an_error_tells_the_peer_nothing_that_differs() {
         "Password(…)"
     );
 }
+
+#[tokio::test]
+async fn an_alias_logs_in_with_the_devices_own_password() {
+    let fixture = fixture().await;
+    let spec = "{ alias: [other], authentication: { credentials: [{ pass: p },
+        { user: { username: u, password: of-u } }] } }";
+    fixture.device("sensor01", spec).await;
+    let log_in = fixture.log_in("other", "p").await.unwrap();
+    assert_eq!(log_in.device.name(), "sensor01");
+    fixture.log_in_as("other", "u", "of-u").await.unwrap();
+    assert_eq!(
+        cause(fixture.log_in("other", "wrong").await),
+        Cause::WrongPassword
+    );
+    let credential = log_in.credential.clone();
+    assert!(Found::from(log_in).stands(&credential, SystemTime::now()));
+
+    let without = spec.replace("alias: [other], ", "");
+    fixture.device("sensor01", &without).await;
+    assert_eq!(
+        cause(fixture.log_in("other", "p").await),
+        Cause::UnknownDevice
+    );
+    let found = fixture.registry.device("app", "sensor01").await.unwrap();
+    assert!(!found.unwrap().stands(&credential, SystemTime::now()));
+}
+
+#[tokio::test]
+async fn a_unique_user_name_is_a_name_of_its_device_with_its_own_password() {
+    let fixture = fixture().await;
+    let spec = |unique: bool, user: &str| {
+        format!(
+            "{{ authentication: {{ credentials: [{{ pass: p }},
+               {{ user: {{ username: {user}, password: of-u, unique: {unique} }} }}] }} }}"
+        )
+    };
+    fixture.device("sensor01", &spec(true, "u")).await;
+    let log_in = fixture.log_in("u", "of-u").await.unwrap();
+    assert_eq!(log_in.device.name(), "sensor01");
+    assert_eq!(cause(fixture.log_in("u", "p").await), Cause::WrongPassword);
+    // It is no name beside another user name, as an alias is.
+    assert_eq!(
+        cause(fixture.log_in_as("u", "u", "of-u").await),
+        Cause::NoSuchCredential
+    );
+    let credential = log_in.credential;
+    for (edited, stands) in [(spec(true, "u"), true), (spec(false, "u"), false)] {
+        fixture.device("sensor01", &edited).await;
+        let found = fixture.registry.device("app", "sensor01").await.unwrap();
+        assert_eq!(
+            found.unwrap().stands(&credential, SystemTime::now()),
+            stands
+        );
+    }
+    assert_eq!(
+        cause(fixture.log_in("u", "of-u").await),
+        Cause::UnknownDevice
+    );
+    fixture.log_in_as("sensor01", "u", "of-u").await.unwrap();
+
+    // Named like the device itself, both passwords are good.
+    fixture.device("sensor01", &spec(true, "sensor01")).await;
+    for password in ["p", "of-u"] {
+        fixture.log_in("sensor01", password).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_can_have_is_unknown() {
+    let fixture = fixture().await;
+    let long = "x".repeat(65_535);
+    assert_eq!(
+        cause(fixture.log_in(&long, "p").await),
+        Cause::UnknownDevice
+    );
+    let presented = Presented::Password(b"p");
+    let nowhere = fixture.registry.log_in(&long, "d", presented).await;
+    assert_eq!(cause(nowhere), Cause::UnknownApplication);
+    assert!(fixture.registry.device_if_cached("app", &long).is_none());
+}

@@ -23,5 +23,6 @@ mod round_trips;
 mod rules;
 mod secrets;
 mod store;
+mod storms;
 mod tokens;
 mod writes;

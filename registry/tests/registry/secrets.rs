@@ -1,7 +1,7 @@
 //! Secrets across write, read and write back.
 
 use landfall_registry::document::{Document, Resource, to_yaml};
-use landfall_registry::{Outcome, WriteError};
+use landfall_registry::{Options, Outcome, PasswordHash, WriteError};
 use serde_json::{Value, json};
 
 use crate::common::{
@@ -83,6 +83,37 @@ async fn a_plain_password_stays_plain_where_that_is_wanted() {
         cause(fixture.log_in("sensor01", "hunter3").await),
         landfall_registry::Cause::WrongPassword
     );
+}
+
+#[tokio::test]
+async fn a_machine_made_password_is_stored_as_a_fast_hash_where_that_is_wanted() {
+    let fast = |options: &mut Options| options.password_hash = PasswordHash::Blake2sRandomSecrets;
+    let fixture = fixture_with(fast).await;
+    let spec = "{ authentication: { credentials: [{ pass: hunter2 }] } }";
+    fixture.device("sensor01", spec).await;
+    let export = fixture.revealed("sensor01").await;
+    let hash = &credential(&export, 0)["pass"]["blake2s"];
+    assert!(hash.as_str().unwrap().starts_with("$blake2s$"), "{hash}");
+    assert_eq!(fixture.device("sensor01", spec).await, Outcome::Unchanged);
+    fixture.log_in("sensor01", "hunter2").await.unwrap();
+    assert_eq!(
+        cause(fixture.log_in("sensor01", "hunter3").await),
+        landfall_registry::Cause::WrongPassword
+    );
+
+    // An export with secrets is good for every server, whatever hash it makes itself.
+    let restored = fixture_with(|_| {}).await;
+    restored
+        .registry
+        .apply(written_back(&export))
+        .await
+        .unwrap();
+    assert_eq!(
+        credential(&restored.revealed("sensor01").await, 0)["pass"]["blake2s"],
+        *hash
+    );
+    restored.log_in("sensor01", "hunter2").await.unwrap();
+    assert_eq!(restored.device("sensor01", spec).await, Outcome::Unchanged);
 }
 
 #[tokio::test]
@@ -327,7 +358,7 @@ async fn the_shown_document_never_holds_a_secret() {
     fixture.device("sensor01", spec).await;
     let shown = fixture.get("sensor01").await;
     for text in [json(&shown).to_string(), format!("{shown:?}")] {
-        for secret in ["hunter2", "aHVudGVyMg", "argon2"] {
+        for secret in ["hunter2", "aHVudGVyMg", "argon2", "blake2s"] {
             assert!(!text.contains(secret), "{text}");
         }
     }

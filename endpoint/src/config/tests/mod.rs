@@ -5,6 +5,8 @@ mod refusals;
 
 use std::{num::NonZeroU16, path::Path, time::Duration};
 
+use landfall_registry::PasswordHash;
+
 use super::*;
 
 const LEAST: &str = "data_dir = 'data'\n[[listeners]]\nbind = '127.0.0.1:1883'\n";
@@ -71,6 +73,7 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.ops, None);
     assert_eq!(config.registry.store, Store::Sqlite);
     assert!(config.registry.hash_passwords);
+    assert_eq!(config.registry.password_hash, PasswordHash::Argon2id);
     assert_eq!(config.sinks, [SinkConfig::default_log()]);
     assert_eq!(config.log.format, LogFormat::Human);
     assert_eq!(config.log.level, "info");

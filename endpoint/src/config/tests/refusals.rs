@@ -112,6 +112,11 @@ fn wrong_values_are_refused_with_their_key() {
         &["`registry.hash_passwords`"],
     );
     refuses_more(
+        "[registry]\npassword_hash = 'sha256'\n",
+        5,
+        &["`sha256`", "`argon2id`", "`blake2s-random-secrets`"],
+    );
+    refuses_more(
         "[registry]\ncache_entries = 15\n",
         5,
         &["15 is less than 16"],

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 
 use super::{DeviceKey, DeviceKeyRef, Resources};
 use crate::certificate::{AnchorId, DIGEST};
+use crate::document::MAX_ALIAS;
 use crate::error::Unavailable;
 use crate::model::{Application, Device};
 use crate::store::{ResourceId, Space, Store};
@@ -63,6 +64,10 @@ impl Resources {
         application: &Application,
         name: &str,
     ) -> Result<Option<Arc<Device>>, Unavailable> {
+        // As with names: nothing has so long an alias.
+        if name.len() > MAX_ALIAS {
+            return Ok(None);
+        }
         let Indirect {
             other_names,
             device_changes,

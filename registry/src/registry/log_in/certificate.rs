@@ -49,7 +49,7 @@ impl Registry {
         let issuers = chain.issuers()?;
         let applications = self.0.applications(&issuers).await?;
         let compute = move || verify(&chain, &issuers, &applications, now);
-        let verified = self.0.compute(compute).await??;
+        let verified = self.0.verifier.workers.run(compute).await??;
         let (device, credential) = self.0.vouched_for(&verified).await?;
         let found = Found {
             application: verified.application,

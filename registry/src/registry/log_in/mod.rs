@@ -118,17 +118,13 @@ impl Inner {
             .device_by_other_name(store, application, name)
             .await
     }
+}
 
-    async fn compute<T: Send + 'static>(
-        &self,
-        compute: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, LogInError> {
-        self.log_in_workers
-            .run(compute)
-            .await
-            .map_err(|busy| match busy {
-                Busy::Full => LogInError::Busy,
-                Busy::Failed(unavailable) => LogInError::Unavailable(unavailable),
-            })
+impl From<Busy> for LogInError {
+    fn from(busy: Busy) -> LogInError {
+        match busy {
+            Busy::Full => LogInError::Busy,
+            Busy::Failed(unavailable) => LogInError::Unavailable(unavailable),
+        }
     }
 }

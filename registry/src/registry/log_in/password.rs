@@ -1,5 +1,6 @@
 //! Log-ins by password.
 
+use std::iter;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,9 +9,8 @@ use zeroize::Zeroizing;
 use super::super::{Inner, Registry};
 use super::{Cause, LogIn, LogInError, check_enabled, other_name};
 use crate::model::{CredentialId, Device, Proof, StoredPassword};
-use crate::secret::SecretId;
-use crate::secret::cost::Cost;
 use crate::secret::password::MAX_PASSWORD;
+use crate::verify::{Hashed, Remembered, Verifier};
 
 /// What a peer presents to prove that it is a device.
 #[derive(Clone, Copy)]
@@ -38,9 +38,13 @@ impl std::fmt::Debug for Presented<'_> {
 impl Registry {
     /// Checks what a peer presents for a device.
     ///
+    /// The device is found by its name or an alias, and then any of its `pass` credentials is good;
+    /// or by a unique user name, and then the `user` credentials of that name are.
+    ///
     /// The first good log-in with a credential costs its password hash, on one of a bounded number
-    /// of workers; it is remembered, and further ones cost microseconds. A refusal costs a hash
-    /// whether the device exists or not. A password above 1,024 bytes is wrong.
+    /// of workers; it is remembered, and further ones cost microseconds. The same password for the
+    /// same device, presented many times at once, is hashed once. A refusal costs a hash whether
+    /// the device exists or not. A password above 1,024 bytes is wrong.
     ///
     /// # Errors
     /// [`LogInError`].
@@ -69,7 +73,8 @@ impl Registry {
                 self.0.verify(&found.device, claim).await?
             }
             Err(_) => {
-                self.0.verify_nothing(password).await?;
+                let whom = [application.as_bytes(), device.as_bytes()];
+                self.0.verify_nothing(&whom, password).await?;
                 Err(Cause::UnknownDevice)
             }
         };
@@ -80,6 +85,13 @@ impl Registry {
 
         self.standing(application, device, credential, SystemTime::now())
             .await
+    }
+
+    /// Slow password hashes computed for log-ins since the registry was opened, those for devices
+    /// that do not exist among them.
+    #[must_use]
+    pub fn log_in_hashes(&self) -> u64 {
+        self.0.verifier.hashes()
     }
 }
 
@@ -115,50 +127,69 @@ impl Inner {
         device: &Arc<Device>,
         claim: PasswordClaim<'_>,
     ) -> Result<Result<CredentialId, Cause>, LogInError> {
-        let password = claim.password;
-        let mut slow = false;
-        let mut any = false;
-        for stored in claim.stored(device) {
-            if self.remembered.knows(stored.secret, password) {
-                return Ok(Ok(claim.credential(device, stored)));
-            }
-            slow |= stored.password.cost().is_slow();
-            any = true;
+        let Verifier {
+            remembered, decoy, ..
+        } = &*self.verifier;
+        if let Some(good) = remembered_good(device, claim, remembered) {
+            return Ok(Ok(claim.credential(device, good)));
         }
-        if !any {
-            self.verify_nothing(password).await?;
+        let costs = || claim.stored(device).map(|stored| stored.password.cost());
+        if costs().next().is_none() {
+            self.verify_nothing(&[device.uid().as_bytes()], claim.password)
+                .await?;
             return Ok(Err(Cause::NoSuchCredential));
         }
 
-        let verified = if slow {
+        let good = if costs().any(|cost| cost.is_slow()) {
             let owned = OwnedClaim::of(device, claim);
-            self.compute(move || owned.first_good()).await?
+            let secrets: Vec<_> = claim
+                .stored(device)
+                .map(|stored| stored.secret.to_bytes())
+                .collect();
+            let flight = remembered.mac_of(
+                iter::once(&b"passwords"[..])
+                    .chain(secrets.iter().map(<[u8; 16]>::as_slice))
+                    .chain([claim.password]),
+            );
+            let compute = move |remembered: &Remembered| owned.first_good(remembered);
+            self.verifier.hash(flight, claim.password, compute).await?
         } else {
-            first_good(device, claim)
+            first_good(device, claim).good
         };
-        if let Some(last) = claim.stored(device).last() {
-            self.decoy.observe(last.password.cost());
-        }
-        let good = verified.and_then(|secret| {
+        decoy.observe(&costs().collect::<Vec<_>>());
+        let good = good.and_then(|secret| {
             let mut stored = claim.stored(device);
             stored.find(|stored| stored.secret == secret)
         });
-        let Some(good) = good else {
-            return Ok(Err(Cause::WrongPassword));
-        };
-        if slow {
-            self.remembered.remember(good.secret, password);
-        }
-        Ok(Ok(claim.credential(device, good)))
+        Ok(match good {
+            Some(good) => Ok(claim.credential(device, good)),
+            None => Err(Cause::WrongPassword),
+        })
     }
 
-    /// Takes the time of a verification when there is nothing to compare with.
-    async fn verify_nothing(&self, password: &[u8]) -> Result<(), LogInError> {
-        let cost = self.decoy.cost();
-        if cost.is_slow() {
-            let password = Zeroizing::new(password.to_vec());
-            self.compute(move || Cost::spend(&cost, &password)).await?;
+    /// Takes the time of a verification when there is nothing to compare with. `whom` says for
+    /// which device.
+    async fn verify_nothing(&self, whom: &[&[u8]], password: &[u8]) -> Result<(), LogInError> {
+        let costs = self.verifier.decoy.costs();
+        let slow = costs.iter().filter(|cost| cost.is_slow()).count();
+        if slow == 0 {
+            costs.iter().for_each(|cost| cost.spend(password));
+            return Ok(());
         }
+        let flight = self.verifier.remembered.mac_of(
+            iter::once(&b"nothing"[..])
+                .chain(whom.iter().copied())
+                .chain([password]),
+        );
+        let owned = Zeroizing::new(password.to_vec());
+        let compute = move |_: &Remembered| {
+            costs.iter().for_each(|cost| cost.spend(&owned));
+            Hashed {
+                good: None,
+                hashes: u64::try_from(slow).unwrap_or(u64::MAX),
+            }
+        };
+        self.verifier.hash(flight, password, compute).await?;
         Ok(())
     }
 }
@@ -181,19 +212,40 @@ impl OwnedClaim {
         }
     }
 
-    fn first_good(&self) -> Option<SecretId> {
+    fn first_good(&self, remembered: &Remembered) -> Hashed {
         let claim = PasswordClaim {
             known_as: &self.known_as,
             user: self.user.as_deref(),
             password: &self.password,
         };
-        first_good(&self.device, claim)
+        match remembered_good(&self.device, claim, remembered) {
+            Some(good) => Hashed {
+                good: Some(good.secret),
+                hashes: 0,
+            },
+            None => first_good(&self.device, claim),
+        }
     }
 }
 
-fn first_good(device: &Device, claim: PasswordClaim<'_>) -> Option<SecretId> {
-    let mut stored = claim.stored(device);
-    stored
-        .find(|stored| stored.password.verify(claim.password))
-        .map(|stored| stored.secret)
+fn remembered_good<'a>(
+    device: &'a Device,
+    claim: PasswordClaim<'a>,
+    remembered: &Remembered,
+) -> Option<&'a StoredPassword> {
+    claim
+        .stored(device)
+        .find(|stored| remembered.knows(stored.secret, claim.password))
+}
+
+fn first_good(device: &Device, claim: PasswordClaim<'_>) -> Hashed {
+    let mut hashes = 0;
+    let good = claim.stored(device).find(|stored| {
+        hashes += u64::from(stored.password.cost().is_slow());
+        stored.password.verify(claim.password)
+    });
+    Hashed {
+        good: good.map(|stored| stored.secret),
+        hashes,
+    }
 }

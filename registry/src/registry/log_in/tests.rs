@@ -73,7 +73,7 @@ async fn a_good_log_in_is_remembered_and_costs_no_further_hash() {
         .await
         .unwrap();
 
-    let _occupied = registry.0.log_in_workers.occupy();
+    let _occupied = registry.0.verifier.workers.occupy();
     log_in(&registry, "sensor01", "good")
         .await
         .expect("remembered");
@@ -96,7 +96,7 @@ async fn a_good_log_in_is_remembered_and_costs_no_further_hash() {
 async fn every_refusal_costs_a_hash_whether_the_device_exists_or_not() {
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder, |_| {}).await;
-    let _occupied = registry.0.log_in_workers.occupy();
+    let _occupied = registry.0.verifier.workers.occupy();
     for device in ["sensor01", "bcrypted", "disabled", "without", "unknown"] {
         assert_eq!(
             log_in(&registry, device, "wrong").await,
@@ -119,13 +119,19 @@ async fn every_refusal_costs_a_hash_whether_the_device_exists_or_not() {
 async fn an_unknown_device_costs_what_the_last_known_one_did() {
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder, |_| {}).await;
-    assert_eq!(registry.0.decoy.cost(), CHEAP.cost());
+    assert_eq!(*registry.0.verifier.decoy.costs(), [CHEAP.cost()]);
     log_in(&registry, "bcrypted", "wrong").await.unwrap_err();
-    assert_eq!(registry.0.decoy.cost(), Cost::Bcrypt { cost: 5 });
+    assert_eq!(
+        *registry.0.verifier.decoy.costs(),
+        [Cost::Bcrypt { cost: 5 }]
+    );
     log_in(&registry, "unknown", "wrong").await.unwrap_err();
-    assert_eq!(registry.0.decoy.cost(), Cost::Bcrypt { cost: 5 });
+    assert_eq!(
+        *registry.0.verifier.decoy.costs(),
+        [Cost::Bcrypt { cost: 5 }]
+    );
     log_in(&registry, "sensor01", "good").await.unwrap();
-    assert_eq!(registry.0.decoy.cost(), CHEAP.cost());
+    assert_eq!(*registry.0.verifier.decoy.costs(), [CHEAP.cost(); 2]);
 }
 
 #[tokio::test]
@@ -133,7 +139,7 @@ async fn plain_passwords_cost_no_hash_and_neither_do_unknown_devices_beside_them
     let folder = TempDir::new().unwrap();
     let registry = registry(&folder, |options| options.hash_passwords = false).await;
     log_in(&registry, "sensor01", "wrong").await.unwrap_err();
-    let _occupied = registry.0.log_in_workers.occupy();
+    let _occupied = registry.0.verifier.workers.occupy();
     log_in(&registry, "sensor01", "good").await.unwrap();
     for device in ["sensor01", "unknown"] {
         assert!(matches!(
@@ -150,15 +156,15 @@ async fn what_was_remembered_is_dropped_with_the_secret() {
     let presented = Presented::Password(b"good");
     let before = registry.log_in("app", "sensor01", presented).await;
     let before = secret(&before.unwrap().credential);
-    assert!(registry.0.remembered.knows(before, b"good"));
+    assert!(registry.0.verifier.remembered.knows(before, b"good"));
     apply(
         &registry,
         "metadata: { name: sensor01, application: app }
 spec: { authentication: { credentials: [{ pass: other }] } }",
     )
     .await;
-    assert!(!registry.0.remembered.knows(before, b"good"));
-    let _occupied = registry.0.log_in_workers.occupy();
+    assert!(!registry.0.verifier.remembered.knows(before, b"good"));
+    let _occupied = registry.0.verifier.workers.occupy();
     assert_eq!(
         log_in(&registry, "sensor01", "good").await,
         Err(LogInError::Busy),
@@ -177,7 +183,7 @@ async fn a_change_that_keeps_the_secret_keeps_what_is_remembered() {
 spec: { gatewaySelector: { matchNames: [g] }, authentication: { credentials: [{ pass: good }] } }",
     )
     .await;
-    let _occupied = registry.0.log_in_workers.occupy();
+    let _occupied = registry.0.verifier.workers.occupy();
     log_in(&registry, "sensor01", "good")
         .await
         .expect("remembered");

@@ -124,7 +124,7 @@ fn credentials() {
         (
             "{ pass: {} }",
             ".pass",
-            "exactly one of plain, bcrypt, sha512, argon2, secretRef",
+            "exactly one of plain, bcrypt, sha512, argon2, blake2s, secretRef",
         ),
         (
             "{ pass: { plain: a, bcrypt: b } }",
