@@ -9,8 +9,20 @@ pub(crate) const GATEWAY_PASSWORD: &str = "pw-gateway-e83b2f46";
 /// Handed in by tests that log in wrongly.
 pub(crate) const WRONG_PASSWORD: &str = "pw-wrong-77c0d915";
 
+/// Of a device that has several.
+pub(crate) const OWN_PASSWORD: &str = "pw-own-41c7e2d9";
+pub(crate) const UNIQUE_USER_PASSWORD: &str = "pw-unique-90ab13f4";
+pub(crate) const USER_PASSWORD: &str = "pw-user-5f26d8c1";
+
 /// Everything that must never be seen in a log.
-pub(crate) const SECRETS: &[&str] = &[SENSOR_PASSWORD, GATEWAY_PASSWORD, WRONG_PASSWORD];
+pub(crate) const SECRETS: &[&str] = &[
+    SENSOR_PASSWORD,
+    GATEWAY_PASSWORD,
+    WRONG_PASSWORD,
+    OWN_PASSWORD,
+    UNIQUE_USER_PASSWORD,
+    USER_PASSWORD,
+];
 
 pub(crate) fn application(name: &str) -> Value {
     json!({ "metadata": { "name": name } })
