@@ -110,7 +110,7 @@ fn a_connection_ends_with_the_name_or_credential_that_let_it_in_and_only_with_th
     let mut by_user = connect(&named("pump"), "operator", OTHER);
 
     edit(&server, |spec| {
-        spec["alias"] = json!(["O=Example, CN=pump"])
+        spec["alias"] = json!(["O=Example, CN=pump"]);
     });
     by_alias.expect_end(0x98);
     let assert_will = |count: usize, user: &str| {
