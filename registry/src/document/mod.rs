@@ -19,8 +19,10 @@ pub(crate) mod parse;
 pub(crate) mod problem;
 mod publish;
 pub(crate) mod reader;
+pub mod schema;
 mod similar;
 mod step;
+pub mod stream;
 mod strict;
 
 use serde::Serialize;

@@ -61,6 +61,8 @@ impl Registry {
     /// # Errors
     /// [`Unavailable`].
     pub async fn list_tokens(&self) -> Result<Vec<ApiToken>, Unavailable> {
+        // What another instance created just now belongs to it.
+        self.0.tokens.forget();
         let all = self.0.tokens.get(&self.0.store).await?;
         let mut tokens: Vec<_> = all.values().map(|stored| stored.token.clone()).collect();
         tokens.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,7 +1,7 @@
 //! All tokens in memory, read again when what is known has aged.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::TokenId;
@@ -20,64 +20,64 @@ type All = Arc<HashMap<TokenId, Arc<StoredToken>>>;
 /// What was last read.
 #[derive(Default)]
 pub(crate) struct KnownTokens {
-    last: Mutex<Option<Reading>>,
+    last: Mutex<Last>,
     /// Held by the one who reads.
     reading: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
+struct Last {
+    reading: Option<Reading>,
+    /// Changes made here so far: a reading during which this grew may hold what was before.
+    changes: u64,
+}
+
 struct Reading {
     at: Instant,
     all: All,
-    /// Something changed since.
-    outdated: bool,
+    /// As of the reading's start.
+    changes: u64,
 }
 
 impl KnownTokens {
     pub(crate) async fn get(&self, store: &Store) -> Result<All, Unavailable> {
-        if let Some(all) = self.fresh() {
+        if let Some(all) = self.within(FRESH) {
             return Ok(all);
         }
         let _one_reads = self.reading.lock().await;
         // Somebody else may have read meanwhile.
-        if let Some(all) = self.fresh() {
+        if let Some(all) = self.within(FRESH) {
             return Ok(all);
         }
-        let at = Instant::now();
+        let (at, changes) = (Instant::now(), self.last().changes);
         match read(store).await {
             Ok(all) => {
-                let reading = Reading {
+                self.last().reading = Some(Reading {
                     at,
                     all: Arc::clone(&all),
-                    outdated: false,
-                };
-                *self.last() = Some(reading);
+                    changes,
+                });
                 Ok(all)
             }
             Err(unavailable) => self.within(FRESH + GRACE).ok_or(unavailable),
         }
     }
 
-    /// What was read is not to be relied on any more.
+    /// What was read, or is being read, is not to be relied on any more.
     pub(crate) fn forget(&self) {
-        if let Some(last) = &mut *self.last() {
-            last.outdated = true;
-        }
-    }
-
-    fn fresh(&self) -> Option<All> {
-        self.within(FRESH)
+        self.last().changes += 1;
     }
 
     fn within(&self, age: Duration) -> Option<All> {
         let last = self.last();
         let good = last
+            .reading
             .as_ref()
-            .filter(|last| !last.outdated && last.at.elapsed() < age);
-        good.map(|last| Arc::clone(&last.all))
+            .filter(|reading| reading.changes == last.changes && reading.at.elapsed() < age);
+        good.map(|reading| Arc::clone(&reading.all))
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Option<Reading>> {
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

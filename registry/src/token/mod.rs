@@ -8,6 +8,7 @@
 //! - `document`: the token that a caller asks for, parsed and validated;
 //! - `secret`: the text that proves it;
 //! - `stored`: its row;
+//! - `shown`: what a read shows of it;
 //! - `known`: all tokens in memory.
 //!
 //! [`Registry::token`]: crate::Registry::token
@@ -15,6 +16,7 @@
 mod document;
 pub(crate) mod known;
 mod secret;
+mod shown;
 pub(crate) mod stored;
 #[cfg(test)]
 mod tests;

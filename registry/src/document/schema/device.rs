@@ -1,0 +1,138 @@
+//! `spec` of a device, and what applications have in common with it.
+
+use serde_json::{Value, json};
+
+use super::{described, object, one_of, printable, reference, with};
+
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        ("DeviceSpec", spec()),
+        (
+            "Core",
+            object(
+                &[],
+                json!({ "disabled": { "type": "boolean", "default": false } }),
+            ),
+        ),
+        ("Mqtt", object(&[], json!({ "dialect": dialect() }))),
+        ("Credential", credential()),
+        ("Password", password()),
+        ("Key", key()),
+        ("SecretReference", secret_reference()),
+        (
+            "GatewaySelector",
+            object(
+                &[],
+                json!({
+                    "matchNames": {
+                        "type": "array", "maxItems": 1000, "items": reference("DeviceName"),
+                    },
+                    "matchLabels": reference("Labels"),
+                }),
+            ),
+        ),
+    ]
+}
+
+fn spec() -> Value {
+    let credentials = json!({
+        "type": "array", "maxItems": 16, "items": reference("Credential"),
+    });
+    json!({
+        "type": "object",
+        "description": "Sections that are not known are kept and shown as they came.",
+        "properties": {
+            "core": reference("Core"),
+            "authentication": object(&[], json!({ "credentials": credentials })),
+            "credentials": described(
+                object(&[], json!({ "credentials": credentials })),
+                "The older name of `authentication`.",
+            ),
+            "gatewaySelector": reference("GatewaySelector"),
+            "alias": {
+                "type": "array", "maxItems": 64, "items": printable(1024),
+                "description": "Other names, as a certificate's subject: `O=Example, CN=sensor01`.",
+            },
+            "mqtt": reference("Mqtt"),
+        },
+    })
+}
+
+fn dialect() -> Value {
+    json!({ "oneOf": [
+        object(&["type"], json!({ "type": { "const": "drogue/v1" } })),
+        object(&["type"], json!({
+            "type": { "const": "plainTopic" },
+            "devicePrefix": { "type": "boolean", "default": false },
+        })),
+    ] })
+}
+
+fn credential() -> Value {
+    let user = object(
+        &["username", "password"],
+        json!({
+            "username": printable(255),
+            "password": reference("Password"),
+            "unique": { "type": "boolean", "default": false },
+        }),
+    );
+    // A unique user name is one of the device's names.
+    let unique = json!({
+        "properties": { "unique": { "const": true } }, "required": ["unique"],
+    });
+    let names_it = json!({ "properties": { "username": reference("DeviceName") } });
+    let user = with(with(user, "if", unique), "then", names_it);
+    let validity = object(
+        &["notBefore", "notAfter"],
+        json!({
+            "notBefore": { "type": "string", "format": "date-time" },
+            "notAfter": { "type": "string", "format": "date-time" },
+        }),
+    );
+    let psk = object(
+        &["key"],
+        json!({ "key": reference("Key"), "validity": validity }),
+    );
+    one_of(json!({ "pass": reference("Password"), "user": user, "psk": psk }))
+}
+
+/// Bounds of a password are in the parser: they are of bytes.
+fn password() -> Value {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let forms = one_of(json!({
+        "plain": text,
+        "bcrypt": { "type": "string", "pattern": "^\\$2[abxy]\\$" },
+        "sha512": { "type": "string", "pattern": "^\\$6\\$" },
+        "argon2": { "type": "string", "pattern": "^\\$argon2" },
+        "secretRef": secret_id(),
+    }));
+    json!({
+        "anyOf": [text, forms],
+        "description": "A password in plain text, a hash of one, or a reference to a stored one.",
+    })
+}
+
+fn key() -> Value {
+    json!({
+        "anyOf": [
+            {
+                "type": "string", "minLength": 4,
+                "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+            },
+            reference("SecretReference"),
+        ],
+        "description": "1 to 256 bytes in base64, or a reference to a stored key.",
+    })
+}
+
+fn secret_reference() -> Value {
+    described(
+        object(&["secretRef"], json!({ "secretRef": secret_id() })),
+        "A stored secret: what a read shows, and a write that carries it keeps.",
+    )
+}
+
+fn secret_id() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{32}$" })
+}
