@@ -10,12 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::command::{CommandError, CommandReport, CommandRequest, Delivered, Outcome};
 
 use super::{
     Api,
-    error::ApiError,
+    error::{ApiError, ErrorBody},
     input::{self, Parameters, Segments},
 };
 
@@ -23,15 +24,47 @@ use super::{
 const DEFAULT_TIMEOUT: f64 = 5.0;
 const MOST_TIMEOUT: f64 = 60.0;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Query {
+    /// The command's name: one topic level.
     command: String,
-    /// Seconds, also with a fraction. 0: do not wait.
+    /// How long to wait for the outcome, in seconds, also with a fraction; default 5. 0: not at
+    /// all.
+    #[param(minimum = 0.0, maximum = 60.0)]
     timeout: Option<f64>,
 }
 
-/// `POST /api/command/v1alpha1/apps/{app}/devices/{device}?command=NAME[&timeout=SECONDS]`
+/// Send a command
+///
+/// To every connection that is subscribed to the device's commands: the device's own, and those of
+/// its gateways. The answer says what happened. The body is the command's payload, as it is.
+#[utoipa::path(
+    post, path = "/api/command/v1alpha1/apps/{app}/devices/{device}", tag = "commands",
+    operation_id = "sendCommand",
+    params(
+        ("app" = String, Path, description = "The application"),
+        ("device" = String, Path, description = "The device"),
+        Query,
+    ),
+    request_body(content(
+        ("application/json", example = json!({"target": 23})), ("application/octet-stream"),
+    )),
+    responses(
+        (status = 200, description = "It was acknowledged, or sent at QoS 0", body = Answer),
+        (status = 202, description = "It was handed over, and nobody waits for more",
+            body = Answer),
+        (status = 404, description =
+            "`unknown_application`, `unknown_device`, `not_connected`, `not_subscribed`",
+            body = ErrorBody),
+        (status = 409, description = "`queue_full`", body = ErrorBody),
+        (status = 413, description = "`too_large`", body = ErrorBody),
+        (status = 502, description = "`refused_by_device`", body = ErrorBody),
+        (status = 504, description = "`no_acknowledgement`", body = ErrorBody),
+    ),
+    security(("token" = ["command"])),
+)]
 pub(super) async fn send(
     State(api): State<Arc<Api>>,
     Segments((application, device)): Segments<(String, String)>,
@@ -82,22 +115,37 @@ fn content_type(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     }
 }
 
-#[derive(Serialize)]
+/// What became of a command.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommandOutcome, example = json!({
+    "outcome": "acknowledged",
+    "deliveries": [{
+        "device": "sensor01", "via": "sensor01", "qos": 1, "instance": "landfall",
+        "latencyMs": 0.277,
+    }],
+}))]
 struct Answer<'a> {
+    /// `acknowledged`, `sent` or `handedOver`.
     outcome: &'static str,
+    /// One for each connection that it went to.
     deliveries: Vec<Delivery<'a>>,
 }
 
-#[derive(Serialize)]
+/// A connection that a command went to.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Delivery<'a> {
     /// The device the command is for.
     device: &'a str,
     /// The connected device that it was delivered to: the device itself, or its gateway.
     via: &'a str,
+    /// Quality of service of the delivery: 0 or 1.
+    #[schema(maximum = 1)]
     qos: u8,
+    /// The instance that the device is connected to.
     instance: &'a str,
-    /// Milliseconds, with a fraction.
+    /// From the hand-over to the connection to its acknowledgement (QoS 0: to the write), in
+    /// milliseconds, with a fraction.
     latency_ms: f64,
 }
 

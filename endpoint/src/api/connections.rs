@@ -5,33 +5,58 @@ use std::sync::Arc;
 use axum::{Json, extract::State, response::Response};
 use landfall_events::event::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::connection::Link;
 
 use super::{
     Api,
-    error::ApiError,
+    error::{ApiError, ErrorBody},
     input::{self, Paging, Parameters, Segments},
     registry::must_exist,
 };
 
 /// One connection.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "device": "sensor01", "clientId": "mosq-1", "since": "2026-11-21T11:41:33.018382Z",
+    "peer": "127.0.0.1:46302", "transport": "tcp", "version": "3.1.1", "instance": "landfall",
+}))]
 #[serde(rename_all = "camelCase")]
 struct Connection<'a> {
+    /// The device that is connected.
     device: &'a str,
+    /// Its MQTT client id; made up if it gave none.
     client_id: &'a str,
-    /// RFC 3339, UTC.
+    /// When it was let in: RFC 3339, UTC.
+    #[schema(format = DateTime)]
     since: String,
     /// Address and port that the device connects from.
     peer: String,
+    /// How it connects, for example `tcp`.
     transport: &'static str,
+    /// MQTT version: `3.1`, `3.1.1` or `5`.
     version: &'static str,
+    /// The instance that it is connected to.
     instance: &'a str,
 }
 
-/// `GET /api/connections/v1alpha1/apps/{app}`: ordered by device, oldest first. A page never parts
-/// the connections of one device, so it may be a little longer than its limit.
+/// List connected devices
+///
+/// Ordered by device, each device's oldest connection first. A page never parts the connections of
+/// one device, so it may be a little longer than its limit.
+#[utoipa::path(
+    get, path = "/api/connections/v1alpha1/apps/{app}", tag = "connections",
+    operation_id = "listConnections",
+    params(("app" = String, Path, description = "The application"), Paging),
+    responses(
+        (status = 200, description = "A page of connections", body = Vec<Connection>,
+            headers(("Landfall-Continue" = String,
+                description = "If there are more: what to give as `continue`, percent-encoded"))),
+        (status = 404, description = "`unknown_application`", body = ErrorBody),
+    ),
+    security(("token" = ["registry", "command"])),
+)]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Segments(application): Segments<String>,

@@ -11,6 +11,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use utoipa::ToSchema;
+
+/// What every failed request is answered with; some codes bring a further member.
+#[derive(ToSchema)]
+#[schema(as = Error, example = json!({
+    "error": "unknown_application", "message": "there is no application `my-app`",
+}))]
+#[expect(dead_code, reason = "a schema: the answer is written member by member")]
+pub(super) struct ErrorBody {
+    /// For programs, and stable.
+    error: String,
+    /// For people.
+    message: String,
+}
 
 /// A failed request.
 #[derive(Debug)]
@@ -53,6 +67,15 @@ impl ApiError {
         )
     }
 
+    /// A parameter that only the role `admin` may use.
+    pub(super) fn needs_admin(parameter: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            format_args!("{parameter} needs a token with the role admin"),
+        )
+    }
+
     pub(super) fn too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -81,9 +104,14 @@ impl ApiError {
         )
     }
 
-    #[cfg(test)]
+    /// The code, for programs.
     pub(super) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// The message, for people.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -94,18 +122,27 @@ impl IntoResponse for ApiError {
             object.insert(name.to_owned(), value);
         }
         let mut response = (self.status, Json(body)).into_response();
-        // RFC 6750, 3: the scheme, and an error code only if a token was presented.
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = match self.code {
-                "invalid_token" => "Bearer realm=\"landfall\", error=\"invalid_token\"",
-                _ => "Bearer realm=\"landfall\"",
-            };
+        if let Some(challenge) = challenge(self.status, self.code) {
             response.headers_mut().insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),
             );
         }
         response
+    }
+}
+
+/// RFC 6750, 3: the scheme, and an error code only if a token was presented.
+fn challenge(status: StatusCode, code: &str) -> Option<&'static str> {
+    match (status, code) {
+        (StatusCode::UNAUTHORIZED, "invalid_token") => {
+            Some("Bearer realm=\"landfall\", error=\"invalid_token\"")
+        }
+        (StatusCode::UNAUTHORIZED, _) => Some("Bearer realm=\"landfall\""),
+        (StatusCode::FORBIDDEN, "insufficient_scope" | "forbidden") => {
+            Some("Bearer realm=\"landfall\", error=\"insufficient_scope\"")
+        }
+        _ => None,
     }
 }
 

@@ -9,63 +9,47 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::config::ApiConfig;
+use crate::server::Shared;
 
-use super::{error::ApiError, token::Token};
+use super::{access::Access, error::ApiError};
 
 /// The checks of one HTTP listener.
 pub(super) struct Guard {
     /// Requests must name a loopback host: whoever reaches a loopback address through a browser
     /// may have been led there by a foreign page whose name resolves to it (DNS rebinding).
     loopback_only: bool,
-    /// What paths below `/api/` need.
-    access: Access,
-}
-
-enum Access {
-    /// Nothing.
-    Open,
-    /// The token.
-    Token(Token),
-    /// There is no token, so nobody can have it.
-    Closed,
+    /// Knows the tokens that every request below `/api/` needs; none is needed, if `None`.
+    tokens: Option<Arc<Shared>>,
 }
 
 impl Guard {
-    /// Reads the token, or makes it. Without one every request is refused; `serve` has made sure
-    /// of it before, and says what is wrong.
-    pub(super) fn with_token(config: &ApiConfig) -> Self {
-        let access = match Token::load_or_create(&config.token_file) {
-            Ok(token) => Access::Token(token),
-            Err(error) => {
-                tracing::error!(%error, "the API is closed");
-                Access::Closed
-            }
-        };
+    /// Of `[api]`: requests need a token.
+    pub(super) fn with_tokens(shared: Arc<Shared>) -> Self {
+        let config = &shared.config.api;
         Self {
             loopback_only: config.bind.ip().is_loopback() && !config.behind_proxy,
-            access,
+            tokens: Some(shared),
         }
     }
 
+    /// Of `[ops]`: requests need no token.
     pub(super) fn open(bind: Option<SocketAddr>) -> Self {
         Self {
             loopback_only: bind.is_some_and(|bind| bind.ip().is_loopback()),
-            access: Access::Open,
+            tokens: None,
         }
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// What the sender of a request may, if it needs to be known.
+    async fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<Option<Access>, ApiError> {
         if self.loopback_only {
             check_host(uri, headers)?;
         }
-        if !uri.path().starts_with("/api/") {
-            return Ok(());
-        }
-        match &self.access {
-            Access::Open => Ok(()),
-            Access::Token(token) => check_token(token, headers),
-            Access::Closed => Err(ApiError::unavailable("the API", "there is no token")),
+        match &self.tokens {
+            Some(shared) if uri.path().starts_with("/api/") => {
+                authenticate(shared, presented(headers)?).await.map(Some)
+            }
+            _ => Ok(None),
         }
     }
 }
@@ -73,11 +57,16 @@ impl Guard {
 /// Checks a request, lets it through, and marks the answer.
 pub(super) async fn pass(
     State(guard): State<Arc<Guard>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match guard.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
+    let mut response = match guard.check(request.uri(), request.headers()).await {
+        Ok(access) => {
+            if let Some(access) = access {
+                request.extensions_mut().insert(access);
+            }
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     };
     for (name, value) in SECURITY_HEADERS {
@@ -152,21 +141,21 @@ fn is_loopback(authority: &Authority) -> bool {
     }
 }
 
-fn check_token(token: &Token, headers: &HeaderMap) -> Result<(), ApiError> {
-    let refuse = |code, message| Err(ApiError::new(StatusCode::UNAUTHORIZED, code, message));
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return refuse(
+/// The token that a request carries.
+fn presented(headers: &HeaderMap) -> Result<&[u8], ApiError> {
+    let refuse = |message| {
+        Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "the request needs the header `Authorization: Bearer TOKEN`",
-        );
+            message,
+        ))
+    };
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return refuse("the request needs the header `Authorization: Bearer TOKEN`");
     };
     match bearer(value.as_bytes()) {
-        Some(presented) if token.is(presented) => Ok(()),
-        Some(_) => refuse("invalid_token", "this is not the API's token"),
-        None => refuse(
-            "unauthorized",
-            "the header `Authorization` does not have the form `Bearer TOKEN`",
-        ),
+        Some(presented) => Ok(presented),
+        None => refuse("the header `Authorization` does not have the form `Bearer TOKEN`"),
     }
 }
 
@@ -176,4 +165,20 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme
         .eq_ignore_ascii_case(b"Bearer ")
         .then(|| token.trim_ascii())
+}
+
+async fn authenticate(shared: &Shared, presented: &[u8]) -> Result<Access, ApiError> {
+    if shared.token.is(presented) {
+        return Ok(Access::TokenFile);
+    }
+    match shared.registry.token(presented).await {
+        Ok(Some(token)) => Ok(Access::Token(Arc::new(token))),
+        // RFC 6750, 3.1: expired, revoked, malformed or unknown; the caller is not told which.
+        Ok(None) => Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+            "this is no token of the API: it may be mistyped, revoked or expired",
+        )),
+        Err(error) => Err(ApiError::unavailable("the check of tokens", error)),
+    }
 }

@@ -11,10 +11,11 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
 
 use super::error::ApiError;
 
-/// Longest time that a request may take to bring its body.
+/// Longest time that a request may take to bring its body; a body of any length, to bring more.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The path's percent-decoded segments.
@@ -55,18 +56,35 @@ pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize) -> Resul
     }
     match tokio::time::timeout(BODY_TIMEOUT, collect(body.into_data_stream(), limit)).await {
         Ok(collected) => collected,
-        Err(_) => Err(ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout",
-            "the body did not come in time",
-        )),
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "timeout",
+        "the body did not come in time",
+    )
+}
+
+/// The next bytes of a body that may be of any length, `None` at its end.
+pub(super) async fn chunk(data: &mut BodyDataStream) -> Option<Result<Bytes, ApiError>> {
+    match tokio::time::timeout(BODY_TIMEOUT, next_chunk(data)).await {
+        Ok(chunk) => chunk,
+        Err(_) => Some(Err(too_slow())),
+    }
+}
+
+async fn next_chunk(data: &mut BodyDataStream) -> Option<Result<Bytes, ApiError>> {
+    let chunk = poll_fn(|cx| Pin::new(&mut *data).poll_next(cx)).await?;
+    Some(chunk.map_err(|_| ApiError::bad_request("bad_body", "the body broke off")))
 }
 
 async fn collect(mut data: BodyDataStream, limit: usize) -> Result<Bytes, ApiError> {
     let mut collected = BytesMut::new();
-    while let Some(chunk) = poll_fn(|cx| Pin::new(&mut data).poll_next(cx)).await {
-        let chunk = chunk.map_err(|_| ApiError::bad_request("bad_body", "the body broke off"))?;
+    while let Some(chunk) = next_chunk(&mut data).await {
+        let chunk = chunk?;
         if collected.len() + chunk.len() > limit {
             return Err(ApiError::too_large(limit));
         }
@@ -76,12 +94,16 @@ async fn collect(mut data: BodyDataStream, limit: usize) -> Result<Bytes, ApiErr
 }
 
 /// `limit` and `continue` of a list that is ordered by name.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Paging {
+    /// Most items of the page; default 100.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// The last name of the page before.
+    /// The name to go on after: `Landfall-Continue` of the page before.
     #[serde(rename = "continue")]
+    #[param(rename = "continue")]
     after: Option<String>,
 }
 
@@ -92,18 +114,18 @@ const MOST_ITEMS: usize = 1_000;
 
 impl Paging {
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
-        match self.limit.unwrap_or(DEFAULT_PAGE) {
+        Self::check(self.limit)
+    }
+
+    /// The size of a page that is asked for in so many words.
+    pub(super) fn check(limit: Option<usize>) -> Result<usize, ApiError> {
+        match limit.unwrap_or(DEFAULT_PAGE) {
             limit @ 1..=MOST_ITEMS => Ok(limit),
             _ => Err(ApiError::bad_request(
                 "bad_query",
                 format_args!("limit is 1 to {MOST_ITEMS}"),
             )),
         }
-    }
-
-    /// The name that the page starts after.
-    pub(super) fn after(&self) -> Option<&str> {
-        self.after.as_deref()
     }
 
     /// Whether a name belongs to this page or a later one.

@@ -1,29 +1,38 @@
 //! The HTTP API: registry, commands, events and connections; and, apart from it, health and
 //! metrics. `docs/api.md` describes it for its callers.
 //!
-//! Every request passes the `guard` (host, token, headers) before a handler sees it; every failure
-//! is an `ApiError`, answered as JSON.
+//! Every request passes the `guard` (host, token, headers), then `access` (roles, applications)
+//! before a handler sees it; every failure is an `ApiError`, answered as JSON. Each handler carries
+//! its description, out of which `openapi` makes the API's document.
 
+mod access;
 mod command;
 mod connections;
 mod error;
 mod events;
 mod guard;
 mod input;
+mod openapi;
 mod ops;
+mod pieces;
 mod registry;
 mod serve;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tokens;
 
 use std::sync::Arc;
 
 use axum::{Router, middleware, routing};
+use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::Semaphore;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::server::Shared;
 
+use access::Rules;
 use guard::Guard;
 
 pub use serve::serve;
@@ -31,37 +40,53 @@ pub use token::{Token, TokenError};
 
 /// Reads of the event log at once; more wait without a thread.
 const READS_AT_ONCE: usize = 8;
+/// Bulk writes at once; more wait before they read their bodies.
+const BULKS_AT_ONCE: usize = 4;
 
 /// What the handlers share.
 struct Api {
     shared: Arc<Shared>,
     /// Bounds the threads that read the event log.
     reads: Arc<Semaphore>,
+    /// Bounds the bulk writes, each of which may hold a batch of documents in memory.
+    bulks: Arc<Semaphore>,
+    /// The OpenAPI document, as it is answered.
+    openapi: Bytes,
 }
 
 /// The API that `[api]` serves.
 pub fn router(shared: Arc<Shared>) -> Router {
-    let guard = Guard::with_token(&shared.config.api);
+    let (routes, openapi) = described_routes();
+    let guard = Guard::with_tokens(Arc::clone(&shared));
     let api = Arc::new(Api {
         shared,
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+        bulks: Arc::new(Semaphore::new(BULKS_AT_ONCE)),
+        openapi: openapi.to_string().into(),
     });
-    let routes = Router::new()
-        .nest("/api/registry/v1alpha1", registry::routes())
-        .route(
-            "/api/command/v1alpha1/apps/{app}/devices/{device}",
-            routing::post(command::send),
-        )
-        .route(
-            "/api/events/v1alpha1/apps/{app}",
-            routing::get(events::read),
-        )
-        .route(
-            "/api/connections/v1alpha1/apps/{app}",
-            routing::get(connections::list),
-        )
+    let rules = Arc::new(Rules::of(&openapi));
+    let routes = routes
+        .route_layer(middleware::from_fn_with_state(rules, access::authorize))
         .with_state(api);
     guarded(routes, guard)
+}
+
+/// All routes, and the document that describes them: neither has one that the other lacks.
+fn described_routes() -> (Router<Arc<Api>>, Value) {
+    let (routes, described) = OpenApiRouter::with_openapi(openapi::head())
+        .merge(registry::routes())
+        .merge(tokens::routes())
+        .routes(routes!(command::send))
+        .routes(routes!(events::read))
+        .routes(routes!(connections::list))
+        .routes(routes!(openapi::show))
+        .split_for_parts();
+    // Without a document nobody but an administrator is let in anywhere.
+    let document = openapi::complete(&described).unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        Value::Null
+    });
+    (routes, document)
 }
 
 /// What `[ops]` serves, without a token: `/metrics`, `/health/live`, `/health/ready`.

@@ -7,7 +7,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{api::Token, config::Config, server::Server};
+use crate::{config::Config, server::Server};
 
 use super::{Failure, output, start_logging};
 
@@ -27,8 +27,6 @@ pub(super) fn run(path: &Path) -> Result<(), Failure> {
 async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let server = Server::start(config).await.map_err(Failure::new)?;
-    // The API would stay closed without it.
-    Token::load_or_create(&server.shared().config.api.token_file).map_err(Failure::new)?;
     let addresses = server.addresses();
     for address in &addresses.listeners {
         tracing::info!(%address, "serving MQTT");

@@ -17,7 +17,6 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::{
-    api::Token,
     cli::{self, Client, Failure},
     server::{Server, Shared},
 };
@@ -42,12 +41,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             .await
             .map_err(|error| options.explain(&error))?;
         let shared = Arc::clone(server.shared());
-        let token_file = &shared.config.api.token_file;
-        let token = Token::load_or_create(token_file).map_err(Failure::new)?;
         seed::seed(&shared.registry, &options.data_dir).await?;
         let places = Places::of(&server)?;
         let serving = tokio::spawn(server.run(stop));
-        let event = first_event(&shared, &places, &token).await?;
+        let event = first_event(&shared, &places).await?;
         cli::write(guide::text(options, &places, &event))?;
         serving
             .await
@@ -77,11 +74,7 @@ impl Places {
 }
 
 /// Publishes as a device and reads the event back as an application does.
-async fn first_event(
-    shared: &Arc<Shared>,
-    places: &Places,
-    token: &Token,
-) -> Result<Value, Failure> {
+async fn first_event(shared: &Arc<Shared>, places: &Places) -> Result<Value, Failure> {
     let before = newest_offset(shared).await?;
     device::publish(
         places.mqtt,
@@ -93,7 +86,7 @@ async fn first_event(
     .await
     .map_err(|error| Failure::new(format_args!("publishing to {}: {error}", places.mqtt)))?;
     let url = Url::parse(&format!("http://{}", places.api)).map_err(Failure::new)?;
-    let client = Client::with_token(url, token.reveal().to_owned())?;
+    let client = Client::with_token(url, shared.token.reveal().to_owned())?;
     let request = client
         .quick(Method::GET, &cli::events_path(APPLICATION))
         .query(&[("after", before)]);

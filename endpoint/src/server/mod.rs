@@ -20,7 +20,10 @@ use crate::connection::Door;
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
-use crate::{api, listener};
+use crate::{
+    api::{self, Token},
+    listener,
+};
 
 pub use places::{Place, Places};
 pub use start::StartError;
@@ -34,6 +37,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// The configured instance name.
     pub instance: Arc<str>,
+    /// The token of `api.token_file`, which may do everything.
+    pub token: Token,
     /// Applications and devices.
     pub registry: Registry,
     /// Where events go.

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::{Addresses, Places, Server, Shared};
+use crate::api::{Token, TokenError};
 use crate::clock::Clock;
 use crate::command::CommandHub;
 use crate::config::{Config, SinkConfig, SinkKind};
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The registry cannot be opened; the error names its file.
     #[error(transparent)]
     Registry(#[from] landfall_registry::OpenError),
+    /// The API's first token cannot be read or made; the error names its file.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A sink cannot be opened.
     #[error("sink {name}: {reason}")]
     Sink {
@@ -140,6 +144,7 @@ fn open(config: Config) -> Result<Shared, StartError> {
             path: config.data_dir.clone(),
             source,
         })?;
+    let token = Token::load_or_create(&config.api.token_file)?;
     let registry = Registry::open(Options {
         path: config.registry_file(),
         hash_passwords: config.registry.hash_passwords,
@@ -169,6 +174,7 @@ fn open(config: Config) -> Result<Shared, StartError> {
     Ok(Shared {
         config: Arc::new(config),
         instance,
+        token,
         registry,
         sinks,
         sessions,

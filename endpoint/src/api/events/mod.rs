@@ -5,6 +5,7 @@
 
 mod page;
 mod stream;
+mod watch;
 
 use std::sync::Arc;
 
@@ -17,9 +18,12 @@ use landfall_events::sink::log::{LogReader, Page, ReadError};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
+use watch::Watch;
+
 use super::{
     Api,
-    error::ApiError,
+    access::Access,
+    error::{ApiError, ErrorBody},
     input::{Parameters, Segments},
     registry::must_exist,
 };
@@ -33,16 +37,46 @@ const PAGE_BYTES: usize = 1 << 20;
 /// The same for the pages that a stream is made of: streams are many, and last.
 const STREAM_BYTES: usize = 128 << 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Query {
+    /// Start after this offset; left out, with the oldest retained event.
     after: Option<u64>,
+    /// Most events of the page; default 100.
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
 }
 
-/// `GET /api/events/v1alpha1/apps/{app}`
+/// Read events
+///
+/// A page of the durable log; or, with `Accept: text/event-stream`, a stream that goes on with what
+/// comes: `id` is the offset, `data` one event, and `Last-Event-ID` resumes.
+#[utoipa::path(
+    get, path = "/api/events/v1alpha1/apps/{app}", tag = "events", operation_id = "readEvents",
+    params(
+        ("app" = String, Path, description = "The application"),
+        ("Last-Event-ID" = Option<u64>, Header,
+            description = "Of a stream that broke off: the offset to go on after"),
+        Query,
+    ),
+    responses(
+        (status = 200, description = "Events, oldest first",
+            content(
+                (ref("#/components/schemas/EventBatch") = "application/cloudevents-batch+json"),
+                (String = "text/event-stream"),
+            ),
+            headers(("Landfall-Next-Offset" = u64,
+                description = "Of a page: what to give as `after` for the next"))),
+        (status = 404, description = "`unknown_application`, `no_event_log`", body = ErrorBody),
+        (status = 410, description = "`offset_expired`; `oldest` is the oldest retained offset",
+            body = ErrorBody),
+    ),
+    security(("token" = ["events"])),
+)]
 pub(super) async fn read(
     State(api): State<Arc<Api>>,
+    access: Access,
     Segments(application): Segments<String>,
     Parameters(query): Parameters<Query>,
     headers: HeaderMap,
@@ -74,7 +108,11 @@ pub(super) async fn read(
         // An offset in the header comes from a stream that broke off: it is newer than the query's.
         let after = last_event_id(&headers)?.or(query.after);
         let first = first_page(&api, &log, after).await?;
-        Ok(stream::respond(log, &first))
+        let watch = Watch {
+            shared: Arc::clone(&api.shared),
+            access,
+        };
+        Ok(stream::respond(log, watch, &first))
     } else {
         let first = first_page(&api, &log, query.after).await?;
         Ok(page::respond(&first))

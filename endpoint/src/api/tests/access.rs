@@ -1,6 +1,7 @@
 //! Who may ask, and from where.
 
 use super::*;
+use crate::server::StartError;
 
 /// The status of a GET of the applications with these headers and no others.
 async fn status(fixture: &Fixture, headers: &[(&str, &str)]) -> u16 {
@@ -153,16 +154,14 @@ async fn every_answer_forbids_caching_sniffing_and_framing() {
 }
 
 #[tokio::test]
-async fn without_a_usable_token_file_the_api_is_closed() {
-    let fixture = Fixture::new().await;
-    std::fs::write(fixture.folder.path().join("data/token"), "short").unwrap();
-    let api = router(Arc::clone(&fixture.shared));
-    let answer = send(
-        &api,
-        fixture.request("GET", APPS).body(Body::empty()).unwrap(),
-    )
-    .await;
-    answer.expect_error(503, "unavailable");
+async fn without_a_usable_token_file_the_server_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "short").unwrap();
+    let text = "data_dir = 'data'\n[[listeners]]\nbind = '127.0.0.1:0'\n\
+                [api]\nbind = '127.0.0.1:0'\ntoken_file = 'token'\n";
+    let config = Config::parse(text, &folder.path().join("landfall.toml"), []).unwrap();
+    let refusal = Server::start(config).await.err().unwrap();
+    assert!(matches!(refusal, StartError::Token(_)), "{refusal}");
 }
 
 #[tokio::test]

@@ -1,9 +1,14 @@
 //! What callers of the API see, asked of the router without a socket.
 
 mod access;
+mod authorization;
+mod bulk;
+mod contract;
 mod events;
+mod openapi;
 mod registry;
 mod requests;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -30,7 +35,7 @@ struct Fixture {
     token: String,
     /// Holds the bound addresses and, with the folder, the files.
     _server: Server,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// An answer whose body has been read.
@@ -70,7 +75,7 @@ impl Fixture {
                 .to_owned(),
             shared,
             _server: server,
-            folder,
+            _folder: folder,
         }
     }
 
@@ -79,6 +84,17 @@ impl Fixture {
         let fixture = Self::new().await;
         fixture.post(APPS, APP).await.expect(201);
         fixture
+    }
+
+    /// Creates a token by its document and returns its text.
+    async fn create_token(&self, document: &Value) -> String {
+        let created = self.post(TOKENS, &document.to_string()).await.expect(201);
+        created.json()["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// The same server, asked with another token.
+    fn asking_with(self, token: String) -> Self {
+        Self { token, ..self }
     }
 
     /// A request that lacks nothing, to change and to send.
@@ -127,14 +143,17 @@ impl Fixture {
 }
 
 async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    Answer {
+    let answer = Answer {
         status: parts.status,
         headers: parts.headers,
         body: body.into(),
-    }
+    };
+    contract::check(&method, &path, &answer);
+    answer
 }
 
 impl Answer {
@@ -167,6 +186,7 @@ impl Answer {
     }
 }
 
+const TOKENS: &str = "/api/tokens/v1alpha1/tokens";
 const APPS: &str = "/api/registry/v1alpha1/apps";
 const DEVICES: &str = "/api/registry/v1alpha1/apps/app/devices";
 const EVENTS: &str = "/api/events/v1alpha1/apps/app";

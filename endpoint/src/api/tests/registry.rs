@@ -225,3 +225,63 @@ async fn what_exists_is_not_created_again() {
         .await
         .expect_error(404, "unknown_application");
 }
+
+#[tokio::test]
+async fn lists_are_filtered_by_labels() {
+    let fixture = Fixture::with_app().await;
+    for (name, labels) in [
+        ("a", json!({"site": "north"})),
+        ("b", json!({"site": "south"})),
+        ("c", json!({})),
+    ] {
+        let document = json!({"metadata": {"name": name, "labels": labels}});
+        fixture
+            .post(DEVICES, &document.to_string())
+            .await
+            .expect(201);
+    }
+    for (selector, expected) in [
+        ("site%3Dnorth", &["a"][..]),
+        ("site!%3Dnorth", &["b", "c"]),
+        ("site", &["a", "b"]),
+        ("site%20in%20(south,west)", &["b"]),
+        ("", &["a", "b", "c"]),
+    ] {
+        let list = fixture.get(&format!("{DEVICES}?labels={selector}")).await;
+        assert_eq!(names(&list.expect(200).json()), expected, "{selector}");
+    }
+    let wrong = fixture.get(&format!("{DEVICES}?labels=a%3D%3D%3Db")).await;
+    let message = wrong.expect_error(400, "bad_query");
+    assert!(message.contains("labels"), "{message}");
+}
+
+#[tokio::test]
+async fn only_the_fields_that_are_asked_for_are_shown() {
+    let fixture = Fixture::with_app().await;
+    let document =
+        json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"alias": ["b"]}});
+    fixture
+        .post(DEVICES, &document.to_string())
+        .await
+        .expect(201);
+    let fields = "fields=metadata.labels,spec.alias";
+    let expected =
+        json!({"metadata": {"name": "a", "labels": {"x": "1"}}, "spec": {"alias": ["b"]}});
+    let list = fixture
+        .get(&format!("{DEVICES}?{fields}"))
+        .await
+        .expect(200);
+    assert_eq!(list.json(), json!([expected]));
+    let one = fixture
+        .get(&format!("{DEVICES}/a?{fields}"))
+        .await
+        .expect(200);
+    assert_eq!(one.json(), expected);
+    let apps = fixture.get(&format!("{APPS}?fields=metadata.name")).await;
+    assert_eq!(
+        apps.expect(200).json(),
+        json!([{"metadata": {"name": "app"}}])
+    );
+    let wrong = fixture.get(&format!("{APPS}/app?fields=names")).await;
+    wrong.expect_error(400, "bad_query");
+}
