@@ -16,9 +16,9 @@ pub struct ApiConfig {
     /// IP address and port. Default `127.0.0.1:8080`. Port 0 takes a free one. Elsewhere than on
     /// loopback it needs `behind_proxy`.
     pub bind: SocketAddr,
-    /// File with the bearer token that every request must carry; its first line, without the
-    /// surrounding white space. Default: `token` in `data_dir`. If it does not exist, it is made at
-    /// start with a random token and mode 0600. Danger: the token may do everything.
+    /// File with the API's first token: what it holds, without the surrounding white space. Default:
+    /// `token` in `data_dir`. If it does not exist, it is made at start with a random token and mode
+    /// 0600. Danger: the token may do everything; others are made for those who need less.
     pub token_file: PathBuf,
     /// A proxy in front ends TLS and is the only one who can reach `bind`. Default `false`. It
     /// allows binds elsewhere than on loopback and turns off the check that the `Host` of a request

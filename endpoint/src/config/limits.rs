@@ -46,6 +46,18 @@ pub struct LimitsConfig {
     /// From the start of a connection to its complete CONNECT. Default 10s, from 1s to 5m.
     #[serde(deserialize_with = "connect_timeout")]
     pub connect_timeout: Duration,
+    /// Failed log-ins of one address (of IPv6: of its /64 network) that are free within 10 minutes;
+    /// beyond them it waits, 1s first and twice as long after each further failure. Default 100; 0
+    /// allows any number. Devices that were let in from there within a day are spared. Danger:
+    /// behind a load balancer that hides the devices' addresses they all share one: set it to 0.
+    pub log_in_failures_per_address: u32,
+    /// The same for the log-ins of one device, from wherever. Default 10; 0 allows any number.
+    /// Danger: without it, a short password can be guessed.
+    pub log_in_failures_per_device: u32,
+    /// The longest such wait. Default 1m, from 1s to 1h. Danger: for as long, somebody who fails on
+    /// purpose keeps a device out that was not let in from its address before.
+    #[serde(deserialize_with = "longest_wait")]
+    pub log_in_longest_wait: Duration,
     /// How long publishes may wait for their sinks without any progress before the connection is
     /// closed, so that the client learns of it. Default 30s, from 1s to 1h.
     #[serde(deserialize_with = "stall_timeout")]
@@ -95,6 +107,9 @@ impl Default for LimitsConfig {
             send_maximum: session.send_maximum,
             command_queue: non_zero(32),
             connect_timeout: Duration::from_millis(session.connect_timeout),
+            log_in_failures_per_address: 100,
+            log_in_failures_per_device: 10,
+            log_in_longest_wait: Duration::from_secs(60),
             stall_timeout: Duration::from_millis(session.stall_timeout),
             maximum_keep_alive: NonZeroU16::new(session.maximum_keep_alive),
             acknowledge_refused: session.acknowledge_refused,
@@ -129,6 +144,10 @@ fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU32,
 
 fn connect_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     value::duration_within(deserializer, seconds(1), seconds(300))
+}
+
+fn longest_wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    value::duration_within(deserializer, seconds(1), seconds(3_600))
 }
 
 fn stall_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

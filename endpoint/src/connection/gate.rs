@@ -13,6 +13,7 @@ use tokio::io::ReadBuf;
 
 use super::farewell::{await_close, finish_writing};
 use super::owned::OwnedPublish;
+use super::throttling::{self, NoLogIn};
 use super::uplink::Uplink;
 use super::{Door, Identity, Link, Scratch, Stream};
 use crate::auth::{Claim, ClaimError, Proof};
@@ -84,7 +85,7 @@ pub(super) async fn admit<S: Stream>(
         say_farewell(stream, &mut session).await;
         return None;
     };
-    match log_in(&request, shared).await {
+    match log_in(&request, peer, shared).await {
         Ok((found, credential)) => Some(let_in(
             request, found, credential, session, pending, peer, door, shared,
         )),
@@ -167,6 +168,7 @@ async fn read_more<S: Stream>(stream: &mut S, pending: &mut Vec<u8>) -> bool {
 /// Who the client is, if it may connect.
 async fn log_in(
     request: &Request,
+    peer: SocketAddr,
     shared: &Shared,
 ) -> Result<(Found, Option<CredentialId>), Denied> {
     if shared.is_stopping() {
@@ -192,7 +194,7 @@ async fn log_in(
             error.to_string(),
         )
     })?;
-    let (found, credential) = verify(claim, shared).await?;
+    let (found, credential) = verify(claim, peer, shared).await?;
     if let Some(will) = &request.will {
         let spec = landfall_registry::effective_dialect(&found.application, &found.device);
         dialect::destination(&spec, will.topic()).map_err(|error| Denied {
@@ -207,32 +209,35 @@ async fn log_in(
     Ok((found, credential))
 }
 
-async fn verify(claim: &Claim, shared: &Shared) -> Result<(Found, Option<CredentialId>), Denied> {
+async fn verify(
+    claim: &Claim,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(Found, Option<CredentialId>), Denied> {
     let presented = match &claim.proof {
         Proof::Password(password) => Presented::Password(password),
         Proof::User { user, password } => Presented::UserPassword { user, password },
         Proof::Anonymous => return anonymous(claim, shared).await,
     };
-    let log_in = shared
-        .registry
-        .log_in(&claim.application, &claim.device, presented)
-        .await;
-    match log_in {
+    match throttling::log_in(claim, presented, peer.ip(), shared).await {
         Ok(log_in) => {
             let credential = log_in.credential.clone();
             Ok((log_in.into(), Some(credential)))
         }
-        Err(LogInError::Refused(cause)) => Err(Denied::new(
+        Err(NoLogIn::Throttled(reason, cause)) => {
+            Err(Denied::new(reason, LogInOutcome::Throttled, cause))
+        }
+        Err(NoLogIn::Refused(LogInError::Refused(cause))) => Err(Denied::new(
             ReasonCode::BAD_USER_NAME_OR_PASSWORD,
             LogInOutcome::Credentials,
             cause.to_string(),
         )),
-        Err(LogInError::Busy) => Err(Denied::new(
+        Err(NoLogIn::Refused(LogInError::Busy)) => Err(Denied::new(
             ReasonCode::SERVER_BUSY,
             LogInOutcome::Busy,
             "too many log-ins wait for their verification",
         )),
-        Err(LogInError::Unavailable(error)) => Err(Denied::new(
+        Err(NoLogIn::Refused(LogInError::Unavailable(error))) => Err(Denied::new(
             ReasonCode::SERVER_UNAVAILABLE,
             LogInOutcome::Unavailable,
             error.to_string(),

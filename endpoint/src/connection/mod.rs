@@ -21,6 +21,7 @@ mod live;
 mod owned;
 mod scratch;
 mod subscribing;
+mod throttling;
 mod uplink;
 
 use std::net::SocketAddr;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
 use crate::config::Config;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub registry: Registry,
     /// Where events go.
     pub sinks: Sinks,
+    /// Who failed to log in how often.
+    pub throttle: Throttle,
     /// Who is connected.
     pub sessions: Arc<Sessions>,
     /// The way of commands.

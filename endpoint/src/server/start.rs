@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::{Addresses, Places, Server, Shared};
 use crate::api::{Token, TokenError};
+use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
 use crate::config::{Config, SinkConfig, SinkKind};
@@ -171,12 +172,14 @@ fn open(config: Config) -> Result<Shared, StartError> {
     );
     let connections = config.limits.connections.get();
     let places = Places::new(connections + connections / 10 + SPARE_PLACES);
+    let throttle = Throttle::new(&config.limits);
     Ok(Shared {
         config: Arc::new(config),
         instance,
         token,
         registry,
         sinks,
+        throttle,
         sessions,
         hub,
         telemetry,

@@ -18,6 +18,8 @@ pub enum LogInOutcome {
     Protocol,
     /// Wrong or missing credentials.
     Credentials,
+    /// Too many failed before.
+    Throttled,
     /// The will's topic has no place.
     Will,
     /// A connection limit is reached.
@@ -36,6 +38,7 @@ impl LogInOutcome {
             Self::Accepted => "accepted",
             Self::Protocol => "protocol",
             Self::Credentials => "credentials",
+            Self::Throttled => "throttled",
             Self::Will => "will",
             Self::Limit => "limit",
             Self::Busy => "busy",
@@ -64,6 +67,10 @@ impl ConnectRefused<'_> {
             .log_ins
             .with_label_values(&[self.outcome.label()])
             .inc();
+        if self.outcome == LogInOutcome::Throttled {
+            // It has a line of its own, once in a while.
+            return;
+        }
         let claim = self.claim;
         tracing::info!(
             peer = %self.peer,

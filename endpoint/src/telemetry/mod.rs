@@ -2,6 +2,7 @@
 
 mod connection;
 mod sinks;
+mod throttle;
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -10,6 +11,7 @@ pub use connection::{
     WillDropped,
 };
 pub use sinks::SinkCollector;
+pub use throttle::LogInThrottled;
 
 /// All metrics of the process.
 pub struct Telemetry {
@@ -19,6 +21,8 @@ pub struct Telemetry {
     pub connections: IntGaugeVec,
     /// Log-ins, by outcome.
     pub log_ins: IntCounterVec,
+    /// Log-ins that were not tried because too many failed, by `address` or `device`.
+    pub log_ins_throttled: IntCounterVec,
     /// Publishes handed to the sinks.
     pub publishes_taken: IntCounter,
     /// QoS 0 publishes dropped because a sink had no room.
@@ -59,6 +63,11 @@ impl Telemetry {
         Ok(Self {
             connections,
             log_ins: counters("landfall_log_ins_total", "Log-ins by outcome", "outcome")?,
+            log_ins_throttled: counters(
+                "landfall_log_ins_throttled_total",
+                "Log-ins not tried because too many failed before, by what they share",
+                "by",
+            )?,
             publishes_taken: counter(
                 "landfall_publishes_taken_total",
                 "Publishes and wills handed to the sinks",

@@ -82,6 +82,9 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(limits.connections_per_device.get(), 4);
     assert_eq!(limits.subscriptions.get(), 100);
     assert_eq!(limits.command_queue.get(), 32);
+    assert_eq!(limits.log_in_failures_per_address, 100);
+    assert_eq!(limits.log_in_failures_per_device, 10);
+    assert_eq!(limits.log_in_longest_wait, Duration::from_secs(60));
     assert_eq!(limits.drain_timeout, Duration::from_secs(10));
     assert_eq!(limits.session(), landfall_protocol::Limits::default());
 }

@@ -105,6 +105,7 @@ fn password() -> Value {
         "bcrypt": { "type": "string", "pattern": "^\\$2[abxy]\\$" },
         "sha512": { "type": "string", "pattern": "^\\$6\\$" },
         "argon2": { "type": "string", "pattern": "^\\$argon2" },
+        "blake2s": { "type": "string", "pattern": "^\\$blake2s\\$" },
         "secretRef": secret_id(),
     }));
     json!({

@@ -73,6 +73,7 @@ spec:
       - pass: plain
       - pass: { plain: plain }
       - pass: { bcrypt: $2b$04$oynqNpgrDwDSEBU9nMWwTOMfDbxkbfq.Qz3NdAoireyCuon.auqwe }
+      - pass: { blake2s: "$blake2s$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" }
       - pass: { secretRef: 0123456789abcdef0123456789abcdef }
       - user: { username: u, password: p, unique: true }
       - psk:

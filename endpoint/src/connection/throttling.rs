@@ -1,0 +1,66 @@
+//! Log-ins by password, held back where too many failed.
+
+use std::net::IpAddr;
+
+use landfall_protocol::ReasonCode;
+use landfall_registry::{LogIn, LogInError, Presented};
+
+use crate::auth::{Attempt, Claim, Throttled};
+use crate::server::Shared;
+use crate::telemetry::LogInThrottled;
+
+/// Why there is no log-in.
+pub(super) enum NoLogIn {
+    /// It was not tried: what the client is told, and what the log is told.
+    Throttled(ReasonCode, &'static str),
+    /// The registry says no.
+    Refused(LogInError),
+}
+
+/// Checks a password, unless too many failed from this address or for this device.
+pub(super) async fn log_in(
+    claim: &Claim,
+    presented: Presented<'_>,
+    address: IpAddr,
+    shared: &Shared,
+) -> Result<LogIn, NoLogIn> {
+    let (application, device) = (claim.application.as_str(), claim.device.as_str());
+    let attempt = Attempt {
+        address,
+        application,
+        device,
+        connected: is_connected_from(address, application, device, shared),
+    };
+    if let Err(throttled) = shared.throttle.check(&attempt, shared.clock.now()) {
+        LogInThrottled { attempt, throttled }.emit(&shared.telemetry);
+        return Err(told(throttled));
+    }
+    let log_in = shared.registry.log_in(application, device, presented).await;
+    match &log_in {
+        Ok(_) => shared.throttle.succeeded(&attempt, shared.clock.now()),
+        Err(LogInError::Refused(_)) => shared.throttle.failed(&attempt, shared.clock.now()),
+        Err(LogInError::Busy | LogInError::Unavailable(_)) => {}
+    }
+    log_in.map_err(NoLogIn::Refused)
+}
+
+/// Of a device no more is told than after a wrong password: not even that somebody tries to guess
+/// it. An address may know that it is too fast.
+fn told(throttled: Throttled) -> NoLogIn {
+    match throttled {
+        Throttled::Address { .. } => NoLogIn::Throttled(
+            ReasonCode::CONNECTION_RATE_EXCEEDED,
+            "too many log-ins failed from this address",
+        ),
+        Throttled::Device { .. } => NoLogIn::Throttled(
+            ReasonCode::BAD_USER_NAME_OR_PASSWORD,
+            "too many log-ins failed for this device",
+        ),
+    }
+}
+
+fn is_connected_from(address: IpAddr, application: &str, device: &str, shared: &Shared) -> bool {
+    let links = shared.sessions.of_device(application, device);
+    let mut peers = links.iter().map(|link| link.identity.peer.ip());
+    peers.any(|peer| peer.to_canonical() == address.to_canonical())
+}
