@@ -1,22 +1,26 @@
 //! `apply`: makes the server's registry hold what documents say.
 //!
 //! Everything is read and validated before anything is sent. The server decides what a document
-//! changes, because only it can tell whether a plain password is the one whose hash it stores: a
-//! PUT with `apply=true` creates, replaces or leaves the resource, and says which.
+//! changes, because only it can tell whether a plain password is the one whose hash it stores. Up
+//! to 1,000 documents are written in one transaction: if the server refuses one of them, none is.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use reqwest::Method;
 
 use super::{
     Client, Failure,
-    client::{self, ServerOptions, registry_path},
-    documents::{self, Sourced, Target},
+    bulk::{self, Batch, Refused},
+    client::{self, ServerOptions},
+    documents::{self, Sourced},
     output,
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall apply -f devices.yaml
+  landfall apply -f registry/ -f more.json")]
 pub(super) struct Options {
     /// A file of YAML or JSON documents, a folder of such files, or - for standard input
     #[arg(short, long = "file", value_name = "FILE_OR_DIR", required = true)]
@@ -32,34 +36,37 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn apply_all(client: &Client, documents: &[Sourced]) -> Result<(), Failure> {
-    for (done, document) in documents.iter().enumerate() {
-        let result = apply(client, document).await.map_err(|failure| {
-            let (target, all) = (&document.target, documents.len());
-            Failure::new(format_args!(
-                "{target}: {failure} ({done} of {all} documents applied)"
-            ))
-        })?;
-        output::line(format_args!("{} {result}", document.target))?;
+    let mut done = 0;
+    while let Some(rest) = documents.get(done..).filter(|rest| !rest.is_empty()) {
+        let mut batch = Batch::default();
+        for document in rest {
+            batch.push(&document.value)?;
+            if batch.is_full() {
+                break;
+            }
+        }
+        let results = bulk::write(client, batch)
+            .await
+            .map_err(|refused| explain(refused, rest, done, documents.len()))?;
+        done += results.len();
+        for (document, result) in rest.iter().zip(results) {
+            output::line(format_args!("{} {result}", document.target))?;
+        }
     }
     Ok(())
 }
 
-async fn apply(client: &Client, document: &Sourced) -> Result<String, Failure> {
-    let path = match &document.target {
-        Target::Application(name) => registry_path(name, None),
-        Target::Device { application, name } => registry_path(application, Some(name)),
+/// Says which document is to blame, and where it stands.
+fn explain(refused: Refused, batch: &[Sourced], done: usize, all: usize) -> Failure {
+    let Refused { document, failure } = refused;
+    let applied = match done {
+        0 => "nothing was changed".to_owned(),
+        done => format!("{done} of {all} documents applied"),
     };
-    let request = client
-        .quick(Method::PUT, &path)
-        .query(&[("apply", "true")])
-        .json(&document.value);
-    let response = client.send(request).await?;
-    match response
-        .headers()
-        .get("landfall-result")
-        .map(|result| result.to_str())
-    {
-        Some(Ok(result)) => Ok(result.to_owned()),
-        _ => Err(Failure::new("the server does not say what it did")),
+    match document.and_then(|index| batch.get(index)) {
+        Some(Sourced { target, place, .. }) => {
+            Failure::new(format_args!("{place}: {target}: {failure} ({applied})"))
+        }
+        None => Failure::new(format_args!("{failure} ({applied})")),
     }
 }

@@ -13,6 +13,10 @@ use super::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall command my-app sensor01 reboot
+  landfall command my-app sensor01 set --payload '{\"target\":23}' --content-type application/json")]
 pub(super) struct Options {
     /// The application
     application: String,

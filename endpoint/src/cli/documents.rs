@@ -16,7 +16,7 @@ use super::Failure;
 pub(super) struct Sourced {
     pub(super) target: Target,
     pub(super) value: Value,
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// What a document is about. Applications come before devices.
@@ -28,7 +28,7 @@ pub(super) enum Target {
 
 /// A file, and the number of a document in it, from 1.
 #[derive(Clone, Debug)]
-struct Place {
+pub(super) struct Place {
     file: PathBuf,
     number: usize,
 }

@@ -14,6 +14,10 @@ use super::{
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall events my-app
+  landfall events my-app --follow --after 1200")]
 pub(super) struct Options {
     /// The application
     application: String,

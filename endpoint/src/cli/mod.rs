@@ -5,17 +5,23 @@
 //! standard output, errors and the log to standard error.
 
 mod apply;
+mod bulk;
 mod client;
 mod command;
 mod documents;
 mod events;
+mod export;
 mod failure;
+mod import;
 mod log;
 mod output;
+mod pages;
+mod progress;
 mod resources;
 mod serve;
 mod sse;
 mod table;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -56,10 +62,16 @@ enum Action {
     },
     /// Create or change applications and devices as documents say
     Apply(apply::Options),
+    /// Write the registry as documents that can be applied again
+    Export(export::Options),
+    /// Create or change any number of applications and devices, as the documents of a file say
+    Import(import::Options),
     /// Show applications or devices
     Get(resources::GetOptions),
     /// Delete an application or a device
     Delete(resources::DeleteOptions),
+    /// Create, list and revoke tokens of the API
+    Token(token::Options),
     /// Print an application's events, one line of JSON each
     Events(events::Options),
     /// Send a command to a device and wait for its outcome
@@ -75,6 +87,9 @@ pub fn main() -> ExitCode {
         Action::Serve { config } => serve::run(&config),
         Action::CheckConfig { config } => serve::check(&config),
         Action::Apply(options) => apply::run(options),
+        Action::Export(options) => export::run(options),
+        Action::Import(options) => import::run(options),
+        Action::Token(options) => token::run(options),
         Action::Get(options) => resources::get(options),
         Action::Delete(options) => resources::delete(options),
         Action::Events(options) => events::run(options),

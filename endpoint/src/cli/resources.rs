@@ -2,22 +2,32 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use landfall_registry::document::to_yaml;
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::Value;
 
 use super::{
     Client, Failure,
     client::{self, ServerOptions, registry_path},
-    output, table,
+    output,
+    pages::Pages,
+    table,
 };
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall get apps
+  landfall get devices my-app -l site=north
+  landfall get device my-app sensor01 -o yaml     # can be edited and applied")]
 pub(super) struct GetOptions {
     #[command(subcommand)]
     what: Get,
     /// How to print: a table, or documents that can be edited and applied
     #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
     output: Format,
+    /// Only those whose labels are like this: a=b, a!=b, 'a in (b, c)', a, !a, joined by commas
+    #[arg(short = 'l', long, value_name = "SELECTOR", global = true)]
+    labels: Option<String>,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -41,6 +51,10 @@ enum Get {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall delete device my-app sensor01
+  landfall delete app my-app     # its devices go with it")]
 pub(super) struct DeleteOptions {
     #[command(subcommand)]
     what: Delete,
@@ -72,9 +86,6 @@ enum Format {
     Yaml,
 }
 
-/// Resources asked for at a time.
-const PAGE: &str = "1000";
-
 pub(super) fn get(options: GetOptions) -> Result<(), Failure> {
     let client = Client::new(options.server)?;
     let (path, headings, row): (_, _, fn(&Value) -> Vec<String>) = match &options.what {
@@ -88,6 +99,11 @@ pub(super) fn get(options: GetOptions) -> Result<(), Failure> {
     let of_one = match &options.what {
         Get::App { name } | Get::Device { name, .. } => name.is_some(),
     };
+    let labels = options.labels.as_deref();
+    let query: Vec<_> = labels
+        .map(|labels| ("labels", labels))
+        .into_iter()
+        .collect();
     client::block_on(async {
         if options.output == Format::Json && of_one {
             let response = client.send(client.quick(Method::GET, &path)).await?;
@@ -97,7 +113,7 @@ pub(super) fn get(options: GetOptions) -> Result<(), Failure> {
             let response = client.send(client.quick(Method::GET, &path)).await?;
             vec![client.json(response).await?]
         } else {
-            list(&client, &path).await?
+            list(&client, &path, &query).await?
         };
         match options.output {
             Format::Json => output::line(format_args!("{:#}", Value::Array(resources))),
@@ -127,46 +143,17 @@ fn device_path<'a>(application: &'a str, name: Option<&'a str>) -> Vec<&'a str> 
 }
 
 /// All pages of a list.
-async fn list(client: &Client, path: &[&str]) -> Result<Vec<Value>, Failure> {
+async fn list(
+    client: &Client,
+    path: &[&str],
+    query: &[(&str, &str)],
+) -> Result<Vec<Value>, Failure> {
+    let mut pages = Pages::new(client, path, query);
     let mut all = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let mut request = client.quick(Method::GET, path).query(&[("limit", PAGE)]);
-        if let Some(next) = &next {
-            request = request.query(&[("continue", next)]);
-        }
-        let response = client.send(request).await?;
-        next = continuation(&response)?;
-        match client.json(response).await? {
-            Value::Array(page) => all.extend(page),
-            _ => {
-                return Err(Failure::new(
-                    "the server answers with something else than a list",
-                ));
-            }
-        }
-        if next.is_none() {
-            return Ok(all);
-        }
+    while let Some(page) = pages.next().await? {
+        all.extend(page);
     }
-}
-
-/// The name to continue after, from the header that carries it percent-encoded.
-fn continuation(response: &Response) -> Result<Option<String>, Failure> {
-    let Some(value) = response.headers().get("landfall-continue") else {
-        return Ok(None);
-    };
-    let decode = || {
-        // Reads one query parameter, the encoding that the header uses.
-        let query = format!("http://host/?next={}", value.to_str().ok()?);
-        let url = reqwest::Url::parse(&query).ok()?;
-        let (_, next) = url.query_pairs().next()?;
-        Some(next.into_owned())
-    };
-    match decode() {
-        Some(next) => Ok(Some(next)),
-        None => Err(Failure::new("the server's list cannot be continued")),
-    }
+    Ok(all)
 }
 
 fn yaml(resources: &[Value]) -> Result<String, Failure> {
