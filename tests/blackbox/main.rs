@@ -16,6 +16,7 @@ mod harness;
 mod tools;
 mod wire;
 
+mod bulk;
 mod cli;
 mod commands;
 mod connecting;
