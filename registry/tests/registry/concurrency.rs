@@ -1,12 +1,14 @@
 //! Many at once: nothing is lost, nothing stale is seen, and callers may go away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 
 use landfall_registry::document::{Address, DeviceDocument, Document, Preconditions};
-use landfall_registry::{Outcome, Secrets, WriteError};
+use landfall_registry::{Cause, Outcome, Presented, Secrets, WriteError};
 use tokio::task::JoinSet;
 
-use crate::common::{device_yaml, document, fixture, fixture_with, written_back};
+use crate::common::{cause, device_yaml, document, fixture, fixture_with, written_back};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn guarded_increments_by_many_writers_all_count() {
@@ -214,7 +216,7 @@ async fn many_log_ins_at_once_all_get_their_answer() {
         let registry = fixture.registry.clone();
         log_ins.spawn(async move {
             let (device, password) = (format!("d{}", n % 20), format!("p{}", n % 10));
-            let presented = landfall_registry::Presented::Password(password.as_bytes());
+            let presented = Presented::Password(password.as_bytes());
             (
                 n % 20 < 10,
                 registry.log_in("app", &device, presented).await.is_ok(),
@@ -224,4 +226,59 @@ async fn many_log_ins_at_once_all_get_their_answer() {
     for (expected, got) in log_ins.join_all().await {
         assert_eq!(got, expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_at_once_gets_the_answer_of_one_look_up() {
+    let fixture = fixture().await;
+    for round in 0..20 {
+        let spec = format!("{{ alias: [alias-{round}] }}");
+        fixture.device("sensor01", &spec).await;
+        let mut askers = JoinSet::new();
+        for _ in 0..50 {
+            let registry = fixture.registry.clone();
+            askers.spawn(async move { registry.device("app", "sensor01").await.unwrap().unwrap() });
+        }
+        let answers = askers.join_all().await;
+        // Every look-up makes another `Arc`.
+        for answer in &answers {
+            assert!(Arc::ptr_eq(&answer.device, &answers[0].device), "{round}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alias_is_found_or_not_as_the_last_write_that_returned_says() {
+    let fixture = fixture().await;
+    let credentials = "authentication: { credentials: [{ pass: p }] }";
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut askers = JoinSet::new();
+    for _ in 0..4 {
+        let (registry, stop) = (fixture.registry.clone(), Arc::clone(&stop));
+        askers.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                let presented = Presented::Password(b"p");
+                let _ = registry.log_in("app", "wandering", presented).await;
+                // Answers from memory alone give nobody else a turn.
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    // The alias goes from device to device, and is nobody's in between.
+    for round in 0..60 {
+        let holder = format!("d{}", round % 3);
+        let with = format!("{{ alias: [wandering], {credentials} }}");
+        fixture.device(&holder, &with).await;
+        let found = fixture.log_in("wandering", "p").await.unwrap();
+        assert_eq!(found.device.name(), holder);
+        fixture
+            .device(&holder, &format!("{{ {credentials} }}"))
+            .await;
+        assert_eq!(
+            cause(fixture.log_in("wandering", "p").await),
+            Cause::UnknownDevice
+        );
+    }
+    stop.store(true, Ordering::Relaxed);
+    askers.join_all().await;
 }
