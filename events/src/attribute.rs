@@ -48,6 +48,15 @@ pub(crate) fn push_percent_encoded(out: &mut String, text: &str, keep: fn(u8) ->
     }
 }
 
+/// Appends `text` as the HTTP and NATS bindings write attributes into headers (CloudEvents HTTP
+/// binding 1.0.2, 3.1.3.2): space, double quote, percent and all but printable ASCII are
+/// percent-encoded.
+pub(crate) fn push_header_text(out: &mut String, text: &str) {
+    push_percent_encoded(out, text, |byte| {
+        matches!(byte, 0x21..=0x7e) && !matches!(byte, b'"' | b'%')
+    });
+}
+
 /// RFC 3986, 2.3: characters that a URI never needs to encode.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')

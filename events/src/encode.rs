@@ -76,7 +76,7 @@ fn push_member(out: &mut Vec<u8>, name: &[u8], value: &str) {
     }
 }
 
-fn push_data(out: &mut Vec<u8>, data: Data<'_>) {
+pub(crate) fn push_data(out: &mut Vec<u8>, data: Data<'_>) {
     match data {
         Data::None => (),
         Data::Json(text) => {

@@ -4,6 +4,8 @@
 //! - [`content`]: which content type an event gets, and whether its payload stands as JSON;
 //! - [`json`]: is a payload JSON?
 //! - [`encode`]: events as CloudEvents JSON;
+//! - [`record`]: events on their way to a remote sink, which chooses their form when it sends;
+//! - [`template`]: topics, subjects and paths that depend on the event;
 //! - [`sink`]: the contract between a connection and the places events go to, and those places.
 //!
 //! Nothing here knows MQTT, sockets, HTTP or the registry. What is promised to readers of the
@@ -15,5 +17,7 @@ pub mod encode;
 pub mod event;
 mod id;
 pub mod json;
+pub mod record;
 pub mod sink;
+pub mod template;
 mod time;

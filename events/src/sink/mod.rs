@@ -11,6 +11,7 @@
 //! woken through [`Sink::notify_room`], in turn and not all at once.
 //!
 //! - [`blackhole`] takes everything and keeps nothing: for measurements;
+//! - [`http`] posts to an HTTP endpoint;
 //! - [`log`] is the embedded durable log;
 //! - [`stdout`] prints one line per event.
 
@@ -22,14 +23,17 @@ use crate::event::{Draft, Timestamp};
 mod batch;
 pub mod blackhole;
 mod health;
+pub mod http;
 pub mod log;
 mod queue;
+mod remote;
 mod stats;
 pub mod stdout;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use batch::{BATCH_BYTES, Entry, Handover, OpenBatch};
+pub use remote::Remote;
 pub use stats::{COMMIT_BOUNDS, Stats};
 
 /// Counts the events of one connection, from 1.

@@ -39,6 +39,7 @@ pub struct Stats {
 pub(crate) struct Counters {
     accepted: AtomicU64,
     accepted_bytes: AtomicU64,
+    refused: AtomicU64,
     commits: AtomicU64,
     failed_commits: AtomicU64,
     commit_micros: AtomicU64,
@@ -61,6 +62,10 @@ impl Counters {
         }
     }
 
+    pub(crate) fn refused(&self, events: u64) {
+        self.refused.fetch_add(events, Relaxed);
+    }
+
     pub(crate) fn failed(&self) {
         self.failed_commits.fetch_add(1, Relaxed);
     }
@@ -70,6 +75,7 @@ impl Counters {
         Stats {
             accepted: self.accepted.load(Relaxed),
             accepted_bytes: self.accepted_bytes.load(Relaxed),
+            refused: self.refused.load(Relaxed),
             commits: self.commits.load(Relaxed),
             failed_commits: self.failed_commits.load(Relaxed),
             commit_time: Duration::from_micros(self.commit_micros.load(Relaxed)),

@@ -1,7 +1,6 @@
 //! The queue's other end, for the sink's own thread.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Group, Phase, Queue, Receipt, wait, wait_for};
@@ -81,26 +80,13 @@ impl<'a> Consumer<'a> {
             last.completion.accepted(last.slot, last.up_to);
         }
 
-        let queue = self.0;
-        let mut state = queue.lock();
-        state.cost = state.cost.saturating_sub(cost);
-        state.events = state.events.saturating_sub(events);
-        state.bytes = state.bytes.saturating_sub(bytes);
-        queue.cost.store(state.cost, Ordering::Release);
-        drop(queue.wake(state));
+        self.0.release(cost, events, bytes);
     }
 }
 
 impl Drop for Consumer<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.phase = Phase::Ended;
-        // There is nothing left to wait for, and never room again.
-        state.waiting.clear();
-        state.open.clear();
-        state.groups.clear();
-        self.0.cost.store(usize::MAX, Ordering::Release);
-        self.0.ended.notify_all();
+        self.0.end();
     }
 }
 

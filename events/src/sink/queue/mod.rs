@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use super::{Completion, Handover, OpenBatch, Sequence, Stats, Unfinished};
 
 mod consumer;
+mod intake;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use consumer::Consumer;
+pub(crate) use intake::{Demand, Intake, Parcel};
 
 /// Room that is reckoned for each waiting connection that is woken.
 const WAKE_SHARE: usize = super::BATCH_BYTES;
@@ -29,6 +33,16 @@ pub(crate) struct Group {
     pub(crate) data: Vec<u8>,
     pub(crate) events: u32,
     pub(crate) receipts: Vec<Receipt>,
+    /// Where each event ends, and its number; only in queues that keep events apart.
+    marks: Vec<Mark>,
+}
+
+/// One event of a group.
+struct Mark {
+    end: usize,
+    sequence: Sequence,
+    /// Index of its receipt.
+    receipt: usize,
 }
 
 /// Whom to tell that a connection's events up to a number are accepted.
@@ -49,6 +63,8 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Wakes the consumer.
     work: Condvar,
+    /// The same for an [`Intake`].
+    news: Notify,
     /// Wakes whoever waits for the consumer to end.
     ended: Condvar,
     /// `State::cost`, for the quick look of `has_room`.
@@ -57,6 +73,8 @@ pub(crate) struct Queue {
     bound: usize,
     /// A group takes no further batch beyond this many bytes.
     group_bytes: usize,
+    /// Whether each event has an outcome of its own: see [`Intake`].
+    apart: bool,
 }
 
 struct State {
@@ -92,6 +110,15 @@ struct Waiter {
 
 impl Queue {
     pub(crate) fn new(bound: usize, group_bytes: usize) -> Self {
+        Self::build(bound, group_bytes, false)
+    }
+
+    /// A queue whose events have outcomes of their own; an [`Intake`] takes from it.
+    pub(crate) fn keeping_events_apart(bound: usize, group_bytes: usize) -> Self {
+        Self::build(bound, group_bytes, true)
+    }
+
+    fn build(bound: usize, group_bytes: usize, apart: bool) -> Self {
         Self {
             state: Mutex::new(State {
                 groups: VecDeque::new(),
@@ -105,10 +132,12 @@ impl Queue {
                 phase: Phase::Open,
             }),
             work: Condvar::new(),
+            news: Notify::new(),
             ended: Condvar::new(),
             cost: AtomicUsize::new(0),
             bound,
             group_bytes,
+            apart,
         }
     }
 
@@ -123,10 +152,11 @@ impl Queue {
         if !batch.is_empty() {
             let mut state = self.lock();
             if state.phase == Phase::Open {
-                state.gather(application, batch, completion, slot, self.group_bytes);
+                let limits = (self.group_bytes, self.apart);
+                state.gather(application, batch, completion, slot, limits);
                 self.cost.store(state.cost, Ordering::Release);
                 if state.idle {
-                    self.work.notify_one();
+                    self.ring();
                 }
             }
         }
@@ -149,7 +179,7 @@ impl Queue {
                 state.waiting.push_back(Waiter { completion, slot });
                 // The consumer sees to those who wait while nothing is queued.
                 if state.idle {
-                    self.work.notify_one();
+                    self.ring();
                 }
                 return;
             }
@@ -176,7 +206,7 @@ impl Queue {
             // A patience without end is one that no one outlives.
             let deadline = now.checked_add(patience).unwrap_or(now + LONG);
             state.phase = Phase::Closing(deadline);
-            self.work.notify_all();
+            self.ring();
         }
         while state.phase != Phase::Ended {
             state = wait(&self.ended, state);
@@ -203,6 +233,37 @@ impl Queue {
         self.lock()
     }
 
+    /// Makes the room that finished events took.
+    fn release(&self, cost: usize, events: u64, bytes: u64) {
+        let mut state = self.lock();
+        state.cost = state.cost.saturating_sub(cost);
+        state.events = state.events.saturating_sub(events);
+        state.bytes = state.bytes.saturating_sub(bytes);
+        self.cost.store(state.cost, Ordering::Release);
+        drop(self.wake(state));
+    }
+
+    /// Nobody takes from the queue any more.
+    fn end(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Ended;
+        // There is nothing left to wait for, and never room again.
+        state.waiting.clear();
+        state.open.clear();
+        state.groups.clear();
+        self.cost.store(usize::MAX, Ordering::Release);
+        self.ended.notify_all();
+    }
+
+    /// Calls the one who takes from the queue.
+    fn ring(&self) {
+        if self.apart {
+            self.news.notify_one();
+        } else {
+            self.work.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,7 +277,7 @@ impl State {
         batch: &OpenBatch,
         completion: &Arc<dyn Completion>,
         slot: usize,
-        group_bytes: usize,
+        (group_bytes, apart): (usize, bool),
     ) {
         let mut entries = batch.entries();
         let mut start = 0;
@@ -241,6 +302,14 @@ impl State {
             };
             let Some(last) = taken.last() else { return };
             let data = batch.data().get(start..last.end).unwrap_or_default();
+            if apart {
+                let (before, receipt) = (group.data.len(), group.receipts.len());
+                group.marks.extend(taken.iter().map(|entry| Mark {
+                    end: before + entry.end - start,
+                    sequence: entry.sequence,
+                    receipt,
+                }));
+            }
             group.data.extend_from_slice(data);
             group.events += u32::try_from(taken.len()).unwrap_or(u32::MAX);
             group.receipts.push(Receipt {
@@ -263,6 +332,7 @@ impl State {
             data: Vec::new(),
             events: 0,
             receipts: Vec::new(),
+            marks: Vec::new(),
         });
     }
 

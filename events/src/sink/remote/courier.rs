@@ -1,0 +1,105 @@
+//! What a remote sink has to provide: one way to deliver events, and what can become of them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::sink::Refusal;
+
+/// Delivers events to one remote system. Runs on the sink's own thread, inside its runtime.
+pub(crate) trait Courier {
+    /// Into how many lanes the events of one application are spread, by sender. Lanes wait for
+    /// nothing but themselves; within a lane, and so of each sender, order is kept.
+    fn lanes(&self) -> u16;
+
+    /// Deliveries of one lane that may be under way at once. More than one is for systems that take
+    /// what comes over one connection in its order.
+    fn window(&self) -> usize;
+
+    /// Events that one delivery may carry, and their bytes.
+    fn most(&self) -> (usize, usize);
+
+    /// Starts a delivery of encoded events of one application, in order. The ticket may be answered
+    /// at any time, from any thread; returning early lets other deliveries start.
+    fn send(
+        &mut self,
+        application: &str,
+        events: Vec<Bytes>,
+        ticket: Ticket,
+    ) -> impl Future<Output = ()>;
+
+    /// Gives what is still under way its last chance; the sink is being closed.
+    fn flush(&mut self, patience: Duration) -> impl Future<Output = ()> {
+        let _ = patience;
+        std::future::ready(())
+    }
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The remote system has taken all of its events.
+    Accepted,
+    /// It will never take the delivery. Of several events, each is then delivered by itself.
+    Refused(Refusal, String),
+    /// It does not take the delivery now.
+    Retry {
+        /// For log and readiness, without secrets.
+        reason: String,
+        /// How long it asks to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn retry(reason: impl std::fmt::Display) -> Self {
+        Self::Retry {
+            reason: reason.to_string(),
+            after: None,
+        }
+    }
+}
+
+/// The right to say once what became of a delivery. Dropped unanswered, it asks for another try.
+pub(crate) struct Ticket {
+    answer: Option<Answer>,
+    inbox: UnboundedSender<Answer>,
+}
+
+/// What became of which delivery.
+pub(crate) struct Answer {
+    pub(super) lane: u64,
+    pub(super) delivery: u64,
+    pub(super) outcome: Outcome,
+}
+
+impl Ticket {
+    pub(super) fn new(lane: u64, delivery: u64, inbox: &UnboundedSender<Answer>) -> Self {
+        let outcome = Outcome::retry("the delivery broke off");
+        Self {
+            answer: Some(Answer {
+                lane,
+                delivery,
+                outcome,
+            }),
+            inbox: inbox.clone(),
+        }
+    }
+
+    /// Says what became of the delivery.
+    pub(crate) fn answer(mut self, outcome: Outcome) {
+        if let Some(answer) = &mut self.answer {
+            answer.outcome = outcome;
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            // Without a receiver the sink is closed, and nobody waits for an answer.
+            let _closed = self.inbox.send(answer);
+        }
+    }
+}

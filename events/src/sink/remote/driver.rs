@@ -1,0 +1,262 @@
+//! The loop of a remote sink's thread.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::courier::{Answer, Courier, Outcome, Ticket};
+use super::lane::{Lane, LaneKey};
+use super::ledger::Ledger;
+use crate::record::Record;
+use crate::sink::Refusal;
+use crate::sink::queue::{Demand, Intake, Parcel};
+
+/// Answers that are worked through before connections are told and new deliveries start.
+const ANSWERS_AT_ONCE: usize = 1024;
+/// A courier that cannot even begin a delivery for this long has failed.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Driver<'a, C> {
+    courier: C,
+    intake: Intake,
+    shared: &'a Shared,
+    ledger: Ledger,
+    lanes: HashMap<u64, Lane>,
+    keys: HashMap<LaneKey, u64>,
+    next_lane: u64,
+    /// Lanes that may have something to send now, in turn.
+    ready: VecDeque<u64>,
+    is_ready: HashSet<u64>,
+    /// Lanes that wait for their pause to end, or for what is under way.
+    troubled: HashSet<u64>,
+    inbox: UnboundedReceiver<Answer>,
+    answers: UnboundedSender<Answer>,
+}
+
+impl<'a, C: Courier> Driver<'a, C> {
+    pub(super) fn new(courier: C, intake: Intake, shared: &'a Shared) -> Self {
+        let (answers, inbox) = unbounded_channel();
+        Self {
+            courier,
+            intake,
+            shared,
+            ledger: Ledger::default(),
+            lanes: HashMap::new(),
+            keys: HashMap::new(),
+            next_lane: 0,
+            ready: VecDeque::new(),
+            is_ready: HashSet::new(),
+            troubled: HashSet::new(),
+            inbox,
+            answers,
+        }
+    }
+
+    /// Delivers until the queue is closed and everything is delivered, or its patience is at an end.
+    pub(super) async fn run(mut self) {
+        loop {
+            let demand = self.take();
+            self.send_all().await;
+            let (deadline, tick) = match demand {
+                Demand::Finish(_) if self.lanes.is_empty() => return,
+                Demand::Finish(deadline) if deadline <= std::time::Instant::now() => return,
+                Demand::Finish(deadline) => (Some(Instant::from_std(deadline)), None),
+                Demand::Wait(tick) => (None, tick),
+            };
+            let tick = tick.map(|tick| Instant::now() + tick);
+            let next = [deadline, tick, self.next_try()]
+                .into_iter()
+                .flatten()
+                .min();
+            let alarm = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(answer) = self.inbox.recv() => self.hear(answer),
+                () = self.intake.news() => {}
+                () = alarm => {}
+            }
+        }
+    }
+
+    /// Moves what the queue holds to its lanes.
+    fn take(&mut self) -> Demand {
+        let Self {
+            courier,
+            intake,
+            ledger,
+            lanes,
+            keys,
+            next_lane,
+            ready,
+            is_ready,
+            ..
+        } = self;
+        intake.take(|application, parcel| {
+            ledger.enter(&parcel);
+            let key = (Arc::clone(application), shard(&parcel, courier.lanes()));
+            let id = *keys.entry(key.clone()).or_insert_with(|| {
+                *next_lane += 1;
+                lanes.insert(*next_lane, Lane::new(key.clone()));
+                *next_lane
+            });
+            if let Some(lane) = lanes.get_mut(&id) {
+                lane.push(parcel);
+            }
+            if is_ready.insert(id) {
+                ready.push_back(id);
+            }
+        })
+    }
+
+    /// Starts every delivery that may start now, the lanes in turn.
+    async fn send_all(&mut self) {
+        let now = Instant::now();
+        for id in &self.troubled {
+            let due = self.lanes.get(id).and_then(|lane| lane.due(1));
+            if due.is_some_and(|due| due <= now) && self.is_ready.insert(*id) {
+                self.ready.push_back(*id);
+            }
+        }
+        while let Some(id) = self.ready.pop_front() {
+            self.is_ready.remove(&id);
+            let window = self.courier.window();
+            let Some(lane) = self.lanes.get_mut(&id) else {
+                continue;
+            };
+            if lane.due(window).is_none_or(|due| due > Instant::now()) {
+                continue;
+            }
+            let (delivery, events) = lane.start(self.courier.most());
+            let application = Arc::clone(lane.application());
+            let ticket = Ticket::new(id, delivery, &self.answers);
+            let send = self.courier.send(&application, events, ticket);
+            // Broken off, the delivery answers by its ticket.
+            let begun = tokio::time::timeout(START_PATIENCE, send).await;
+            if begun.is_ok() && lane.due(window).is_some() && self.is_ready.insert(id) {
+                self.ready.push_back(id);
+            }
+            if self.inbox.len() >= ANSWERS_AT_ONCE {
+                return;
+            }
+        }
+    }
+
+    /// When the next troubled lane may try again.
+    fn next_try(&self) -> Option<Instant> {
+        if !self.ready.is_empty() {
+            return Some(Instant::now());
+        }
+        let due = |id| self.lanes.get(id).and_then(|lane: &Lane| lane.due(1));
+        self.troubled.iter().filter_map(due).min()
+    }
+
+    /// Works through what was answered, and tells the connections.
+    fn hear(&mut self, first: Answer) {
+        let mut finished = Vec::new();
+        self.judge(first, &mut finished);
+        for _ in 1..ANSWERS_AT_ONCE {
+            match self.inbox.try_recv() {
+                Ok(answer) => self.judge(answer, &mut finished),
+                Err(_) => break,
+            }
+        }
+        self.ledger.report();
+        self.intake.release(finished.iter());
+    }
+
+    fn judge(&mut self, answer: Answer, finished: &mut Vec<Parcel>) {
+        let Answer {
+            lane: id,
+            delivery,
+            outcome,
+        } = answer;
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        match outcome {
+            Outcome::Accepted => {
+                let (parcels, took) = lane.end(delivery);
+                let bytes = parcels.iter().map(|parcel| parcel.event.len() as u64);
+                let counters = &self.shared.counters;
+                counters.accepted(parcels.len() as u64, bytes.sum());
+                counters.committed(took);
+                parcels.iter().for_each(|parcel| self.ledger.finish(parcel));
+                finished.extend(parcels);
+            }
+            Outcome::Refused(..) if lane.size(delivery) > 1 => lane.split(delivery),
+            Outcome::Refused(refusal, reason) => {
+                tracing::debug!(sink = %self.shared.name, application = %lane.application(), reason, "event refused");
+                let (parcels, _) = lane.end(delivery);
+                self.shared.counters.refused(parcels.len() as u64);
+                for parcel in &parcels {
+                    tell_refused(parcel, refusal);
+                    self.ledger.finish(parcel);
+                }
+                finished.extend(parcels);
+            }
+            Outcome::Retry { reason, after } => {
+                lane.fail(delivery, after);
+                self.shared.counters.failed();
+                self.note_trouble(id, reason);
+                return;
+            }
+        }
+        self.settle(id);
+    }
+
+    fn note_trouble(&mut self, id: u64, reason: String) {
+        self.troubled.insert(id);
+        let application = self
+            .lanes
+            .get(&id)
+            .map(|lane| Arc::clone(lane.application()));
+        let application = application.unwrap_or_default();
+        let text = format!("application {application}: {reason}");
+        if self.shared.health.set_failing(text) {
+            tracing::warn!(sink = %self.shared.name, %application, reason, "the sink's events are not taken; they are kept and sent again");
+        }
+    }
+
+    /// A delivery of the lane was taken: it goes on, and may be forgotten when it is empty.
+    fn settle(&mut self, id: u64) {
+        let Some(lane) = self.lanes.get(&id) else {
+            return;
+        };
+        if !lane.is_in_trouble() && self.troubled.remove(&id) && self.troubled.is_empty() {
+            self.shared.health.set_up();
+            tracing::info!(sink = %self.shared.name, "the sink's events are taken again");
+        }
+        if lane.is_empty() {
+            self.keys.remove(&lane.key);
+            self.lanes.remove(&id);
+        } else if self.is_ready.insert(id) {
+            self.ready.push_back(id);
+        }
+    }
+}
+
+fn tell_refused(parcel: &Parcel, refusal: Refusal) {
+    parcel
+        .completion
+        .refused(parcel.slot, parcel.sequence, refusal);
+}
+
+/// Which of its application's lanes an event belongs to: all of one sender to the same.
+fn shard(parcel: &Parcel, lanes: u16) -> u16 {
+    if lanes <= 1 {
+        return 0;
+    }
+    let record = Record::read(&parcel.event);
+    let key = record.map_or("", |record| record.get("partitionkey"));
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+    u16::try_from(hash % u64::from(lanes)).unwrap_or_default()
+}

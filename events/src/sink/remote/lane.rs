@@ -1,0 +1,183 @@
+//! Events that must stay in order among themselves: what waits, what is under way, and trouble.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::sink::queue::Parcel;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A remote system that asks for more patience than this is asked again sooner.
+const LONGEST_WISH: Duration = Duration::from_secs(300);
+
+/// The application, and which of its lanes.
+pub(super) type LaneKey = (Arc<str>, u16);
+
+/// One lane: see the module.
+pub(super) struct Lane {
+    pub(super) key: LaneKey,
+    /// By number, without those under way.
+    waiting: VecDeque<Numbered>,
+    under_way: BTreeMap<u64, Delivery>,
+    next_parcel: u64,
+    next_delivery: u64,
+    trouble: Option<Trouble>,
+    /// Events up to this number go one by one: the system refused some of them together.
+    single_up_to: u64,
+}
+
+/// Events that were sent together.
+struct Delivery {
+    events: Vec<Numbered>,
+    since: Instant,
+}
+
+/// An event with its place in the lane.
+struct Numbered {
+    number: u64,
+    parcel: Parcel,
+}
+
+/// The last delivery was not taken. Until one is, they go one at a time.
+struct Trouble {
+    until: Instant,
+    pause: Duration,
+    /// Deliveries below this number were under way when the first one failed.
+    since: u64,
+}
+
+impl Lane {
+    pub(super) fn new(key: LaneKey) -> Self {
+        Self {
+            key,
+            waiting: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            next_parcel: 1,
+            next_delivery: 1,
+            trouble: None,
+            single_up_to: 0,
+        }
+    }
+
+    pub(super) fn application(&self) -> &Arc<str> {
+        &self.key.0
+    }
+
+    pub(super) fn push(&mut self, parcel: Parcel) {
+        let number = self.next_parcel;
+        self.next_parcel += 1;
+        self.waiting.push_back(Numbered { number, parcel });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// When a delivery may start, if one is due by then.
+    pub(super) fn due(&self, window: usize) -> Option<Instant> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        match &self.trouble {
+            // What was sent behind the one that failed must come back first, or it would overtake.
+            Some(trouble) => self.under_way.is_empty().then_some(trouble.until),
+            None => (self.under_way.len() < window).then(Instant::now),
+        }
+    }
+
+    /// The events of the next delivery, and its number.
+    pub(super) fn start(&mut self, most: (usize, usize)) -> (u64, Vec<Bytes>) {
+        let (most_events, most_bytes) = most;
+        let mut sent: Vec<Numbered> = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = self.waiting.front() {
+            let single = next.number <= self.single_up_to;
+            let full =
+                sent.len() >= most_events || bytes + next.parcel.event.len() > most_bytes || single;
+            if full && !sent.is_empty() {
+                break;
+            }
+            bytes += next.parcel.event.len();
+            sent.extend(self.waiting.pop_front());
+            if single {
+                break;
+            }
+        }
+        let number = self.next_delivery;
+        self.next_delivery += 1;
+        let events = sent.iter().map(|event| event.parcel.event.clone());
+        let events = events.collect();
+        let delivery = Delivery {
+            events: sent,
+            since: Instant::now(),
+        };
+        self.under_way.insert(number, delivery);
+        (number, events)
+    }
+
+    /// The delivery was taken, or refused for good: its events, and how long it took.
+    pub(super) fn end(&mut self, delivery: u64) -> (Vec<Parcel>, Duration) {
+        // One that was under way when another failed says nothing about what comes now.
+        self.trouble.take_if(|trouble| delivery >= trouble.since);
+        let Some(delivery) = self.under_way.remove(&delivery) else {
+            return (Vec::new(), Duration::ZERO);
+        };
+        let parcels = delivery.events.into_iter().map(|event| event.parcel);
+        (parcels.collect(), delivery.since.elapsed())
+    }
+
+    /// How many events the delivery has.
+    pub(super) fn size(&self, delivery: u64) -> usize {
+        self.under_way
+            .get(&delivery)
+            .map_or(0, |delivery| delivery.events.len())
+    }
+
+    /// The delivery was refused as a whole: its events are to go one by one.
+    pub(super) fn split(&mut self, delivery: u64) {
+        let delivered = self.under_way.get(&delivery);
+        let last = delivered.and_then(|delivery| delivery.events.last());
+        self.single_up_to = last.map_or(self.single_up_to, |event| event.number);
+        self.put_back(delivery);
+    }
+
+    /// The delivery was not taken: its events are to be sent again after a pause, which grows.
+    pub(super) fn fail(&mut self, delivery: u64, wish: Option<Duration>) {
+        self.put_back(delivery);
+        let (pause, since) = match &self.trouble {
+            // Those sent before the first failure was known fail for the same reason.
+            Some(trouble) if delivery < trouble.since => (trouble.pause, trouble.since),
+            Some(trouble) => ((trouble.pause * 2).min(LONGEST_PAUSE), trouble.since),
+            None => (FIRST_PAUSE, self.next_delivery),
+        };
+        // Half of it is left to chance, so that many senders do not come back at once.
+        let pause_now = wish.map_or_else(
+            || pause.mul_f64(0.5 + fastrand::f64() / 2.0),
+            |wish| wish.min(LONGEST_WISH),
+        );
+        self.trouble = Some(Trouble {
+            until: Instant::now() + pause_now,
+            pause,
+            since,
+        });
+    }
+
+    fn put_back(&mut self, delivery: u64) {
+        let delivery = self.under_way.remove(&delivery);
+        let events = delivery.map(|delivery| delivery.events).unwrap_or_default();
+        for event in events.into_iter().rev() {
+            let place = self
+                .waiting
+                .partition_point(|other| other.number < event.number);
+            self.waiting.insert(place, event);
+        }
+    }
+}
