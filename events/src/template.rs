@@ -82,12 +82,13 @@ impl Template {
         name
     }
 
-    /// The template's own text, without the fields, for checks of what it may contain.
-    pub(crate) fn text(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
-            Part::Field(_) => None,
-        })
+    /// The name if every field were `value`, for checks of what the template's own text may hold.
+    pub(crate) fn example(&self, value: &str) -> String {
+        let text = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Field(_) => value.to_owned(),
+        };
+        self.parts.iter().map(text).collect()
     }
 }
 

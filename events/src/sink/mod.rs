@@ -12,7 +12,9 @@
 //!
 //! - [`blackhole`] takes everything and keeps nothing: for measurements;
 //! - [`http`] posts to an HTTP endpoint;
+//! - `kafka` produces to Kafka, in builds with the feature of that name;
 //! - [`log`] is the embedded durable log;
+//! - [`nats`] publishes to NATS JetStream;
 //! - [`stdout`] prints one line per event.
 
 use std::sync::Arc;
@@ -24,7 +26,10 @@ mod batch;
 pub mod blackhole;
 mod health;
 pub mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod log;
+pub mod nats;
 mod queue;
 mod remote;
 mod stats;

@@ -87,6 +87,8 @@ pub(crate) struct Connection {
     origin: Arc<Origin>,
     batch: OpenBatch,
     sequence: Sequence,
+    /// What the device says of its payloads.
+    pub(crate) content_type: Option<&'static str>,
 }
 
 impl Connection {
@@ -104,12 +106,13 @@ impl Connection {
             }),
             batch: OpenBatch::new(),
             sequence: 0,
+            content_type: None,
         }
     }
 
     /// Encodes an event with the channel and payload, without handing it over.
     pub(crate) fn encode(&mut self, sink: &dyn Sink, channel: &str, payload: &[u8]) -> Sequence {
-        let (data_content_type, data) = judge(None, payload).unwrap();
+        let (data_content_type, data) = judge(self.content_type, payload).unwrap();
         let time = Timestamp::now();
         let draft = Draft {
             origin: &self.origin,

@@ -138,8 +138,7 @@ impl HttpUrl {
         if text.contains('{') && !authority.is_some_and(|rest| rest.contains('/')) {
             return Err("fields belong into the path or query, not into the host".to_owned());
         }
-        let example: String = template.text().collect();
-        let url = Url::parse(&example).map_err(|error| error.to_string())?;
+        let url = Url::parse(&template.example("x")).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err("must start with http:// or https:// and a host".to_owned());
         }

@@ -28,12 +28,6 @@ pub(crate) trait Courier {
         events: Vec<Bytes>,
         ticket: Ticket,
     ) -> impl Future<Output = ()>;
-
-    /// Gives what is still under way its last chance; the sink is being closed.
-    fn flush(&mut self, patience: Duration) -> impl Future<Output = ()> {
-        let _ = patience;
-        std::future::ready(())
-    }
 }
 
 /// What became of a delivery.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -206,14 +207,14 @@ impl<'a, C: Courier> Driver<'a, C> {
             Outcome::Retry { reason, after } => {
                 lane.fail(delivery, after);
                 self.shared.counters.failed();
-                self.note_trouble(id, reason);
+                self.note_trouble(id, &reason);
                 return;
             }
         }
         self.settle(id);
     }
 
-    fn note_trouble(&mut self, id: u64, reason: String) {
+    fn note_trouble(&mut self, id: u64, reason: &str) {
         self.troubled.insert(id);
         let application = self
             .lanes
@@ -231,8 +232,10 @@ impl<'a, C: Courier> Driver<'a, C> {
         let Some(lane) = self.lanes.get(&id) else {
             return;
         };
-        if !lane.is_in_trouble() && self.troubled.remove(&id) && self.troubled.is_empty() {
-            self.shared.health.set_up();
+        let recovered = !lane.is_in_trouble() && self.troubled.remove(&id);
+        let alarmed = &self.shared.alarmed;
+        let calm = alarmed.load(Ordering::Relaxed) && alarmed.swap(false, Ordering::Relaxed);
+        if (recovered || calm) && self.troubled.is_empty() && self.shared.health.set_up() {
             tracing::info!(sink = %self.shared.name, "the sink's events are taken again");
         }
         if lane.is_empty() {

@@ -16,6 +16,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -44,6 +45,23 @@ struct Shared {
     name: Box<str>,
     health: HealthCell,
     counters: Counters,
+    /// The courier's client has reported trouble since the last delivery was taken.
+    alarmed: AtomicBool,
+}
+
+/// How a client reports trouble that no delivery has told yet. The next delivery that is taken ends
+/// it.
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Option<Arc<Shared>>);
+
+impl Watch {
+    pub(crate) fn trouble(&self, reason: &str) {
+        let Some(shared) = &self.0 else { return };
+        shared.alarmed.store(true, Ordering::Relaxed);
+        if shared.health.set_failing(reason.to_owned()) {
+            tracing::warn!(sink = %shared.name, reason, "the sink's events are not taken; they are kept");
+        }
+    }
 }
 
 impl Remote {
@@ -53,11 +71,21 @@ impl Remote {
         queue_bytes: usize,
         courier: impl FnOnce() -> C + Send + 'static,
     ) -> io::Result<Self> {
+        Self::watched(name, queue_bytes, |_| courier())
+    }
+
+    /// The same for a courier whose client reports trouble by itself.
+    pub(crate) fn watched<C: Courier>(
+        name: &str,
+        queue_bytes: usize,
+        courier: impl FnOnce(Watch) -> C + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::keeping_events_apart(queue_bytes, GROUP_BYTES));
         let shared = Arc::new(Shared {
             name: name.into(),
             health: HealthCell::new(),
             counters: Counters::default(),
+            alarmed: AtomicBool::new(false),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -68,7 +96,8 @@ impl Remote {
             .spawn(move || {
                 let _attendance = its.health.attend();
                 runtime.block_on(async {
-                    Driver::new(courier(), intake, &its).run().await;
+                    let courier = courier(Watch(Some(Arc::clone(&its))));
+                    Driver::new(courier, intake, &its).run().await;
                 });
                 // Deliveries that nobody waits for any more are given up.
                 runtime.shutdown_background();

@@ -1,0 +1,141 @@
+//! How events are produced to Kafka.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::config::ClientConfig;
+
+use crate::sink::DEFAULT_QUEUE_BYTES;
+use crate::template::Template;
+
+/// How events stand in messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KafkaMode {
+    /// Attributes in `ce_` headers, the payload as value.
+    #[default]
+    Binary,
+    /// All as one JSON document.
+    Structured,
+}
+
+/// How events are produced.
+#[derive(Clone)]
+pub struct KafkaOptions {
+    /// The topic; at most 249 bytes once it is filled in.
+    pub topic: Template,
+    /// Default: binary.
+    pub mode: KafkaMode,
+    /// Events of one application that may wait for their delivery reports. Default 10,000.
+    pub window: usize,
+    /// Properties of librdkafka, `bootstrap.servers` among them. What the sink promises cannot be
+    /// set otherwise: see [`KafkaOptions::new`].
+    properties: BTreeMap<String, String>,
+    /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
+    pub queue_bytes: usize,
+}
+
+/// Shows the names of properties only: values may be passwords.
+impl fmt::Debug for KafkaOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaOptions")
+            .field("topic", &self.topic)
+            .field("mode", &self.mode)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the sink cannot be started; the operator can mend each.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// The topic's own text has what no topic may hold.
+    #[error("a topic has letters, digits, `.`, `_` and `-`, at most 249 of them")]
+    Topic,
+    /// A property that the sink sets itself.
+    #[error(
+        "the property `{0}` is the sink's own: it keeps the promise that nothing acknowledged is lost"
+    )]
+    Property(String),
+    /// librdkafka does not know a property, or its value.
+    #[error("{0}")]
+    Options(rdkafka::error::KafkaError),
+    /// The thread cannot be started.
+    #[error("the sink's thread cannot be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// What the sink's promise rests on.
+const FIXED: [(&str, &str); 3] = [
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // Tried without end: a message that is given up would come back and be produced again, perhaps
+    // behind later ones or twice.
+    ("message.timeout.ms", "0"),
+];
+
+/// Other names of the same, and what would undo it.
+const FORBIDDEN: [&str; 6] = [
+    "request.required.acks",
+    "delivery.timeout.ms",
+    "message.send.max.retries",
+    "retries",
+    "transactional.id",
+    "enable.gapless.guarantee",
+];
+
+/// Better defaults than librdkafka's for this use; properties override them.
+const DEFAULTS: [(&str, &str); 6] = [
+    // The sink's own queue is the bound.
+    ("queue.buffering.max.messages", "0"),
+    ("queue.buffering.max.kbytes", "2147483647"),
+    // A device waits for its acknowledgement.
+    ("linger.ms", "1"),
+    ("compression.type", "lz4"),
+    // As Kafka's own clients place keys.
+    ("partitioner", "murmur2_random"),
+    ("reconnect.backoff.max.ms", "5000"),
+];
+
+impl KafkaOptions {
+    /// Options with these properties of librdkafka.
+    ///
+    /// # Errors
+    ///
+    /// [`KafkaError::Topic`] and [`KafkaError::Property`].
+    pub fn new(topic: Template, properties: BTreeMap<String, String>) -> Result<Self, KafkaError> {
+        let example = topic.example("x");
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if example.len() > 249
+            || !example.bytes().all(allowed)
+            || example.trim_matches('.').is_empty()
+        {
+            return Err(KafkaError::Topic);
+        }
+        let is_own =
+            |name: &str| FIXED.iter().any(|(own, _)| *own == name) || FORBIDDEN.contains(&name);
+        if let Some(own) = properties.keys().find(|name| is_own(name)) {
+            return Err(KafkaError::Property(own.clone()));
+        }
+        Ok(Self {
+            topic,
+            mode: KafkaMode::default(),
+            window: 10_000,
+            properties,
+            queue_bytes: DEFAULT_QUEUE_BYTES,
+        })
+    }
+
+    pub(super) fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in DEFAULTS {
+            config.set(name, value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        for (name, value) in FIXED {
+            config.set(name, value);
+        }
+        config
+    }
+}

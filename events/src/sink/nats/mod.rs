@@ -1,0 +1,179 @@
+//! The sink that publishes events to NATS JetStream (CloudEvents NATS binding 1.0.2).
+//!
+//! Accepted means acknowledged by the stream: stored as the stream's own storage and replicas
+//! promise. A publish whose acknowledgement is lost is sent again with the same `Nats-Msg-Id`, so
+//! that the stream drops the second copy within its duplicate window (2 minutes by default).
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error as _;
+
+use async_nats::connection::State;
+use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
+use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{Client, HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+
+pub use options::{NatsCredentials, NatsError, NatsMode, NatsOptions, NatsTls};
+
+use super::remote::{Courier, Outcome, Remote, Ticket};
+use crate::attribute::push_header_text;
+use crate::record::Record;
+use crate::sink::Refusal;
+use crate::template::push_escaped;
+
+/// Starts a sink of the given name. It connects, and connects again, by itself.
+///
+/// # Errors
+///
+/// [`NatsError`]. A server that is away is none.
+pub fn start(name: &str, options: NatsOptions) -> Result<Remote, NatsError> {
+    let connect = options.connect(name)?;
+    let queue_bytes = options.queue_bytes;
+    let courier = move || NatsCourier {
+        options,
+        connect: Some(connect),
+        context: None,
+    };
+    Remote::start(name, queue_bytes, courier).map_err(NatsError::Thread)
+}
+
+struct NatsCourier {
+    options: NatsOptions,
+    connect: Option<async_nats::ConnectOptions>,
+    context: Option<(Client, jetstream::Context)>,
+}
+
+impl Courier for NatsCourier {
+    /// One connection takes an application's publishes in their order.
+    fn lanes(&self) -> u16 {
+        1
+    }
+
+    fn window(&self) -> usize {
+        self.options.window
+    }
+
+    fn most(&self) -> (usize, usize) {
+        (1, usize::MAX)
+    }
+
+    async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
+        let Some(record) = events.first().and_then(|event| Record::read(event)) else {
+            return ticket.answer(Outcome::retry("the event cannot be read back"));
+        };
+        let subject = self.options.subject.render(&record, push_subject);
+        let (headers, payload) = message(&record, self.options.mode);
+        let (client, context) = match self.context().await {
+            Ok(context) => context,
+            Err(error) => return ticket.answer(Outcome::retry(error)),
+        };
+        // The client would keep it for later, out of this queue's bound.
+        if client.connection_state() != State::Connected {
+            return ticket.answer(Outcome::retry("no connection to a NATS server"));
+        }
+        match context
+            .publish_with_headers(subject, headers, payload)
+            .await
+        {
+            Ok(acknowledgement) => {
+                tokio::spawn(async move {
+                    ticket.answer(match acknowledgement.await {
+                        Ok(_) => Outcome::Accepted,
+                        Err(error) => outcome(&error),
+                    });
+                });
+            }
+            Err(error) => ticket.answer(outcome(&error)),
+        }
+    }
+}
+
+impl NatsCourier {
+    async fn context(&mut self) -> Result<&(Client, jetstream::Context), String> {
+        if let Some(connect) = self.connect.take() {
+            // With `retry_on_initial_connect` it returns before it is connected.
+            let servers = self.options.servers.clone();
+            let client = connect.connect(servers).await;
+            let client = client.map_err(|error| error.to_string())?;
+            let context = ContextBuilder::new()
+                .ack_timeout(self.options.timeout)
+                // The window is kept by the sink.
+                .backpressure_on_inflight(false)
+                .build(client.clone());
+            self.context = Some((client, context));
+        }
+        self.context
+            .as_ref()
+            .ok_or_else(|| "the NATS client could not be made".to_owned())
+    }
+}
+
+fn outcome(error: &jetstream::context::PublishError) -> Outcome {
+    let too_large = |reason: String| Outcome::Refused(Refusal::TooLarge, reason);
+    match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => too_large(error.to_string()),
+        PublishErrorKind::StreamNotFound => {
+            Outcome::retry("no stream takes events of this subject")
+        }
+        _ => {
+            let source = error.source();
+            let code = source
+                .and_then(|source| source.downcast_ref::<jetstream::Error>())
+                .map(jetstream::Error::error_code);
+            if code == Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM) {
+                too_large(error.to_string())
+            } else {
+                Outcome::retry(error)
+            }
+        }
+    }
+}
+
+/// NATS binding 3.1 and 3.2.
+fn message(record: &Record<'_>, mode: NatsMode) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", record.get("id"));
+    if mode == NatsMode::Structured || record.looks_structured() {
+        headers.insert("content-type", "application/cloudevents+json");
+        let mut body = Vec::new();
+        record.write_structured_json(&mut body);
+        return (headers, body.into());
+    }
+    headers.insert("ce-specversion", "1.0");
+    let mut text = String::new();
+    for (name, value) in record.attributes() {
+        let name = if name == "datacontenttype" {
+            "content-type".to_owned()
+        } else {
+            format!("ce-{name}")
+        };
+        text.clear();
+        if name == "content-type" && value.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            text.push_str(value);
+        } else {
+            push_header_text(&mut text, value);
+        }
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), text.parse::<HeaderValue>()) {
+            headers.insert(name, value);
+        }
+    }
+    (headers, Bytes::copy_from_slice(record.payload()))
+}
+
+/// Levels become tokens; what no token may hold is percent-encoded, and an empty level is `%`.
+fn push_subject(out: &mut String, value: &str) {
+    for (index, level) in value.split('/').enumerate() {
+        if index > 0 {
+            out.push('.');
+        }
+        if level.is_empty() {
+            out.push('%');
+        }
+        push_escaped(out, level, '%', |byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%')
+        });
+    }
+}
