@@ -41,7 +41,12 @@ pub use listener::{AnonymousDevice, ListenerConfig, Transport};
 pub use logging::{LogConfig, LogFormat};
 pub use ops::OpsConfig;
 pub use registry::{RegistryConfig, Store};
-pub use sinks::{LogSinkConfig, SinkConfig, SinkKind, StdoutSinkConfig};
+#[cfg(feature = "kafka")]
+pub use sinks::KafkaSinkConfig;
+pub use sinks::{
+    HttpLogIn, HttpSinkConfig, LogSinkConfig, NatsLogIn, NatsSinkConfig, Secret, SinkConfig,
+    SinkKind, StdoutSinkConfig, TlsClientConfig,
+};
 
 /// Everything the server is told before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +137,7 @@ impl Config {
                 self.api.bind
             ));
         }
-        let durable = |sink: &SinkConfig| sink.required && matches!(sink.kind, SinkKind::Log(_));
+        let durable = |sink: &SinkConfig| sink.required && sink.kind.is_durable();
         if !self.sinks.iter().any(durable) {
             warnings
                 .push("no required sink is durable: an acknowledged event can be lost".to_owned());
@@ -212,7 +217,7 @@ impl Root {
             api: self.api.resolve(folder, &data_dir)?,
             ops: self.ops.map(ops::RawOps::resolve),
             registry: self.registry,
-            sinks: sinks::resolve(sinks)?,
+            sinks: sinks::resolve(sinks, folder)?,
             log: self.log,
             data_dir,
         })

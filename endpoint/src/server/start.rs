@@ -5,24 +5,20 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use landfall_events::sink::Sink;
-use landfall_events::sink::blackhole::Blackhole;
-use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
-use landfall_events::sink::stdout::Stdout;
 use landfall_registry::{Options, Registry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::open_sinks::open_sinks;
 use super::{Addresses, Places, Server, Shared};
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
-use crate::config::{Config, SinkConfig, SinkKind};
+use crate::config::Config;
 use crate::connection::Door;
 use crate::listener;
 use crate::sessions::Sessions;
-use crate::sinks::Sinks;
 use crate::telemetry::{SinkCollector, Telemetry};
 
 /// Sockets beyond the connection limit, so that clients over the limit can be told.
@@ -186,46 +182,5 @@ fn open(config: Config) -> Result<Shared, StartError> {
         clock: Clock::start(),
         places,
         stopping: watch::Sender::new(false),
-    })
-}
-
-fn open_sinks(config: &Config) -> Result<Sinks, StartError> {
-    let mut reader = None;
-    let mut sinks: Vec<(Arc<dyn Sink>, bool)> = Vec::new();
-    for sink in &config.sinks {
-        sinks.push((open_sink(sink, config, &mut reader)?, sink.required));
-    }
-    Ok(Sinks::new(sinks, reader))
-}
-
-fn open_sink(
-    sink: &SinkConfig,
-    config: &Config,
-    reader: &mut Option<LogReader>,
-) -> Result<Arc<dyn Sink>, StartError> {
-    let name = sink.name.as_str();
-    let failed = |reason: String| StartError::Sink {
-        name: name.to_owned(),
-        reason,
-    };
-    Ok(match &sink.kind {
-        SinkKind::Log(options) => {
-            let log = LogOptions {
-                queue_bytes: options.queue_bytes,
-                retention: Retention {
-                    bytes: options.retention_bytes,
-                    age: options.retention_age,
-                },
-                ..LogOptions::new(config.events_file())
-            };
-            let log = LogSink::open(name, log).map_err(|error| failed(error.to_string()))?;
-            reader.get_or_insert(log.reader());
-            Arc::new(log)
-        }
-        SinkKind::Stdout(options) => {
-            let stdout = Stdout::start(name, options.queue_bytes);
-            Arc::new(stdout.map_err(|error| failed(error.to_string()))?)
-        }
-        SinkKind::Blackhole => Arc::new(Blackhole::new(name)),
     })
 }

@@ -121,7 +121,7 @@ impl HttpOptions {
 }
 
 /// An endpoint's address, perhaps another one for each application.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl(Template);
 
 impl HttpUrl {

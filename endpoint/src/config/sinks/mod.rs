@@ -1,6 +1,6 @@
 //! `[[sinks]]`: where events go. Which keys a sink has depends on its `type`.
 
-use std::{ops::Range, time::Duration};
+use std::{ops::Range, path::Path, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -12,6 +12,18 @@ use toml::{
 };
 
 use super::{error::Flaw, value};
+
+mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod nats;
+mod secret;
+
+pub use http::{HttpLogIn, HttpSinkConfig, TlsClientConfig};
+#[cfg(feature = "kafka")]
+pub use kafka::KafkaSinkConfig;
+pub use nats::{NatsLogIn, NatsSinkConfig};
+pub use secret::Secret;
 
 /// One place that every event goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +47,13 @@ pub enum SinkKind {
     /// `stdout`: one line of structured JSON per event on standard output. Danger: an event counts
     /// as taken when it is written, whether or not the reader kept it.
     Stdout(StdoutSinkConfig),
+    /// `http`: posts events to an endpoint.
+    Http(Box<HttpSinkConfig>),
+    /// `nats`: publishes events to NATS JetStream.
+    Nats(Box<NatsSinkConfig>),
+    /// `kafka`: produces events to Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaSinkConfig>),
     /// `blackhole`: encodes each event and forgets it, for measurements. Danger: every event is
     /// acknowledged and lost.
     Blackhole,
@@ -72,7 +91,7 @@ pub struct StdoutSinkConfig {
 struct NoKeys {}
 
 const DEFAULT_QUEUE: usize = 64 << 20;
-const TYPES: &str = "there are `log`, `stdout` and `blackhole`";
+const TYPES: &str = "there are `log`, `kafka`, `nats`, `http`, `stdout` and `blackhole`";
 
 impl Default for LogSinkConfig {
     fn default() -> Self {
@@ -100,6 +119,25 @@ impl SinkConfig {
             required: true,
             kind: SinkKind::Log(LogSinkConfig::default()),
         }
+    }
+}
+
+impl SinkKind {
+    /// The same with relative paths starting at `folder`.
+    fn starting_at(mut self, folder: &Path) -> Self {
+        match &mut self {
+            Self::Http(http) => http.start_at(folder),
+            Self::Nats(nats) => nats.start_at(folder),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.start_at(folder),
+            Self::Log(_) | Self::Stdout(_) | Self::Blackhole => {}
+        }
+        self
+    }
+
+    /// Whether what it has taken survives the end of this process.
+    pub(super) fn is_durable(&self) -> bool {
+        !matches!(self, Self::Stdout(_) | Self::Blackhole)
     }
 }
 
@@ -150,7 +188,16 @@ impl RawSink {
                 let NoKeys {} = keys(rest)?;
                 SinkKind::Blackhole
             }
-            Some(later @ ("file" | "kafka" | "nats" | "http" | "mqtt")) => {
+            Some("http") => SinkKind::Http(Box::new(keys(rest)?)),
+            Some("nats") => SinkKind::Nats(Box::new(keys(rest)?)),
+            #[cfg(feature = "kafka")]
+            Some("kafka") => SinkKind::Kafka(Box::new(keys(rest)?)),
+            #[cfg(not(feature = "kafka"))]
+            Some("kafka") => {
+                let message = "sink type `kafka` is not part of this build (feature `kafka`)";
+                return Err(flaw(kind_span, message));
+            }
+            Some(later @ ("file" | "mqtt")) => {
                 return Err(flaw(
                     kind_span,
                     format_args!("sink type `{later}` is not available in this version; {TYPES}"),
@@ -178,7 +225,7 @@ impl RawSink {
 }
 
 /// Checks the sinks against one another; none given means the default log.
-pub(super) fn resolve(raw: Vec<RawSink>) -> Result<Vec<SinkConfig>, Flaw> {
+pub(super) fn resolve(raw: Vec<RawSink>, folder: &Path) -> Result<Vec<SinkConfig>, Flaw> {
     if raw.is_empty() {
         return Ok(vec![SinkConfig::default_log()]);
     }
@@ -200,7 +247,7 @@ pub(super) fn resolve(raw: Vec<RawSink>) -> Result<Vec<SinkConfig>, Flaw> {
         sinks.push(SinkConfig {
             name: sink.name.into_inner(),
             required: sink.required,
-            kind: sink.kind.into_inner(),
+            kind: sink.kind.into_inner().starting_at(folder),
         });
     }
     Ok(sinks)

@@ -1,0 +1,130 @@
+//! Keys of a sink of type `kafka`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use landfall_events::sink::kafka::KafkaMode;
+use landfall_events::template::Template;
+use serde::Deserialize;
+
+use super::{DEFAULT_QUEUE, Secret, queue_bytes};
+
+/// `kafka`: produces events to Kafka (CloudEvents Kafka binding). Accepted means acknowledged by all
+/// in-sync replicas; the producer is idempotent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct KafkaSinkConfig {
+    /// `brokers`: `host:port`, one or several, joined by commas. No default.
+    pub brokers: String,
+    /// `topic`, with the fields of [`super::HttpSinkConfig::url`]. Default `events-{application}`.
+    pub topic: Template,
+    /// `mode`: `binary` (default) or `structured`.
+    pub mode: KafkaMode,
+    /// `username`, with `password` or `password_file`: sets `sasl.username` and `sasl.password`;
+    /// `sasl.mechanism` and `security.protocol` are properties.
+    pub log_in: Option<(String, Secret)>,
+    /// `window`: events of one application that may wait for their delivery reports. Default 10000,
+    /// from 1 to 1,000,000.
+    pub window: usize,
+    /// `properties`: any of librdkafka's, but those that the sink's promise rests on.
+    pub properties: BTreeMap<String, String>,
+    /// As [`super::LogSinkConfig::queue_bytes`].
+    pub queue_bytes: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    brokers: String,
+    #[serde(default = "default_topic")]
+    topic: String,
+    #[serde(default)]
+    mode: Mode,
+    username: Option<String>,
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+    #[serde(default = "default_window")]
+    window: usize,
+    #[serde(default)]
+    properties: BTreeMap<String, Property>,
+    #[serde(default = "default_queue", deserialize_with = "queue_bytes")]
+    queue_bytes: usize,
+}
+
+/// A property may be written as what it is.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Property {
+    Text(String),
+    Number(i64),
+    Switch(bool),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Binary,
+    Structured,
+}
+
+impl TryFrom<Raw> for KafkaSinkConfig {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, String> {
+        let log_in = match (
+            raw.username,
+            Secret::either("password", raw.password, raw.password_file)?,
+        ) {
+            (None, None) => None,
+            (Some(username), Some(password)) => Some((username, password)),
+            _ => return Err("`username` and `password` belong together".to_owned()),
+        };
+        if raw.brokers.trim().is_empty() {
+            return Err("`brokers` names none".to_owned());
+        }
+        if !(1..=1_000_000).contains(&raw.window) {
+            return Err("`window` is 1 to 1000000".to_owned());
+        }
+        let text = |(name, value): (String, Property)| {
+            let value = match value {
+                Property::Text(text) => text,
+                Property::Number(number) => number.to_string(),
+                Property::Switch(switch) => switch.to_string(),
+            };
+            (name, value)
+        };
+        Ok(Self {
+            brokers: raw.brokers,
+            topic: Template::parse(&raw.topic).map_err(|error| format!("`topic`: {error}"))?,
+            mode: match raw.mode {
+                Mode::Binary => KafkaMode::Binary,
+                Mode::Structured => KafkaMode::Structured,
+            },
+            log_in,
+            window: raw.window,
+            properties: raw.properties.into_iter().map(text).collect(),
+            queue_bytes: raw.queue_bytes,
+        })
+    }
+}
+
+impl KafkaSinkConfig {
+    pub(super) fn start_at(&mut self, folder: &Path) {
+        if let Some((_, password)) = &mut self.log_in {
+            password.start_at(folder);
+        }
+    }
+}
+
+fn default_topic() -> String {
+    "events-{application}".to_owned()
+}
+
+fn default_window() -> usize {
+    10_000
+}
+
+fn default_queue() -> usize {
+    DEFAULT_QUEUE
+}

@@ -1,0 +1,161 @@
+//! Keys of a sink of type `nats`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use landfall_events::sink::nats::{NatsMode, NatsOptions};
+use landfall_events::template::Template;
+use serde::{Deserialize, Deserializer};
+
+use super::http::TlsClientConfig;
+use super::{DEFAULT_QUEUE, Secret, queue_bytes, value};
+
+/// `nats`: publishes events to NATS JetStream (CloudEvents NATS binding). Accepted means
+/// acknowledged by the stream that takes the subject; the stream itself is the operator's to make.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct NatsSinkConfig {
+    /// `servers`: `nats://host:4222` or `tls://…`, one or several of a cluster. No default.
+    pub servers: Vec<String>,
+    /// `subject`, with the fields of [`super::HttpSinkConfig::url`]; levels of a channel become
+    /// tokens. Default `events.{application}.{channel}`.
+    pub subject: Template,
+    /// `mode`: `binary` (default) or `structured`.
+    pub mode: NatsMode,
+    /// `credentials_file`; or `token` or `token_file`; or `user` with `password` or `password_file`.
+    pub credentials: NatsLogIn,
+    /// `tls`; `any_host_name` is not available.
+    pub tls: TlsClientConfig,
+    /// `require_tls`: whether the connection must be encrypted. Default `false`.
+    pub require_tls: bool,
+    /// `window`: publishes of one application that may wait for acknowledgements. Default 1000, from
+    /// 1 to 65,536.
+    pub window: usize,
+    /// `timeout`: how long an acknowledgement may take. Default 5s, from 100ms to 10m.
+    pub timeout: Duration,
+    /// As [`super::LogSinkConfig::queue_bytes`].
+    pub queue_bytes: usize,
+}
+
+/// Who the sink is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NatsLogIn {
+    /// Nobody, or who its certificate says.
+    None,
+    /// A credentials file: a JWT and the seed of its key.
+    File(PathBuf),
+    /// A token.
+    Token(Secret),
+    /// A user.
+    User(String, Secret),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    servers: Vec<String>,
+    #[serde(default = "default_subject")]
+    subject: String,
+    #[serde(default)]
+    mode: Mode,
+    credentials_file: Option<PathBuf>,
+    token: Option<String>,
+    token_file: Option<PathBuf>,
+    user: Option<String>,
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+    #[serde(default)]
+    tls: TlsClientConfig,
+    #[serde(default)]
+    require_tls: bool,
+    #[serde(default = "default_window")]
+    window: usize,
+    #[serde(default = "default_timeout", deserialize_with = "timeout")]
+    timeout: Duration,
+    #[serde(default = "default_queue", deserialize_with = "queue_bytes")]
+    queue_bytes: usize,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Binary,
+    Structured,
+}
+
+impl TryFrom<Raw> for NatsSinkConfig {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, String> {
+        raw.tls.check()?;
+        if raw.tls.any_host_name {
+            return Err("tls.any_host_name is not available for NATS".to_owned());
+        }
+        let token = Secret::either("token", raw.token, raw.token_file)?;
+        let password = Secret::either("password", raw.password, raw.password_file)?;
+        let credentials = match (raw.credentials_file, token, raw.user, password) {
+            (None, None, None, None) => NatsLogIn::None,
+            (Some(file), None, None, None) => NatsLogIn::File(file),
+            (None, Some(token), None, None) => NatsLogIn::Token(token),
+            (None, None, Some(user), Some(password)) => NatsLogIn::User(user, password),
+            (None, None, ..) => return Err("`user` and `password` belong together".to_owned()),
+            _ => return Err("says in two ways who it is: keep one".to_owned()),
+        };
+        if raw.servers.is_empty() {
+            return Err("`servers` names none".to_owned());
+        }
+        if !(1..=65_536).contains(&raw.window) {
+            return Err("`window` is 1 to 65536".to_owned());
+        }
+        let subject =
+            Template::parse(&raw.subject).map_err(|error| format!("`subject`: {error}"))?;
+        NatsOptions::new(&raw.servers, subject.clone()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            servers: raw.servers,
+            subject,
+            mode: match raw.mode {
+                Mode::Binary => NatsMode::Binary,
+                Mode::Structured => NatsMode::Structured,
+            },
+            credentials,
+            tls: raw.tls,
+            require_tls: raw.require_tls,
+            window: raw.window,
+            timeout: raw.timeout,
+            queue_bytes: raw.queue_bytes,
+        })
+    }
+}
+
+impl NatsSinkConfig {
+    pub(super) fn start_at(&mut self, folder: &Path) {
+        self.tls.start_at(folder);
+        match &mut self.credentials {
+            NatsLogIn::None => {}
+            NatsLogIn::File(path) => *path = folder.join(&path),
+            NatsLogIn::Token(secret) | NatsLogIn::User(_, secret) => secret.start_at(folder),
+        }
+    }
+}
+
+fn default_subject() -> String {
+    "events.{application}.{channel}".to_owned()
+}
+
+fn default_window() -> usize {
+    1_000
+}
+
+fn default_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn default_queue() -> usize {
+    DEFAULT_QUEUE
+}
+
+fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let (least, most) = (Duration::from_millis(100), Duration::from_secs(600));
+    value::duration_within(deserializer, least, most)
+}

@@ -1,0 +1,180 @@
+//! The configured sinks, opened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use landfall_events::sink::Sink;
+use landfall_events::sink::blackhole::Blackhole;
+use landfall_events::sink::http::{self, HttpAuthorization, HttpOptions, HttpTls};
+#[cfg(feature = "kafka")]
+use landfall_events::sink::kafka::{self, KafkaOptions};
+use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
+use landfall_events::sink::nats::{self, NatsCredentials, NatsOptions, NatsTls};
+use landfall_events::sink::stdout::Stdout;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::start::StartError;
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSinkConfig;
+use crate::config::{
+    Config, HttpLogIn, HttpSinkConfig, LogSinkConfig, NatsLogIn, NatsSinkConfig, SinkConfig,
+    SinkKind, TlsClientConfig,
+};
+use crate::sinks::Sinks;
+
+type Opened = Result<Arc<dyn Sink>, String>;
+
+/// Opens all sinks. Remote systems need not be there; files need.
+pub(super) fn open_sinks(config: &Config) -> Result<Sinks, StartError> {
+    let mut reader = None;
+    let mut sinks: Vec<(Arc<dyn Sink>, bool)> = Vec::new();
+    for sink in &config.sinks {
+        let opened = open_sink(sink, config, &mut reader);
+        let opened = opened.map_err(|reason| StartError::Sink {
+            name: sink.name.clone(),
+            reason,
+        })?;
+        sinks.push((opened, sink.required));
+    }
+    Ok(Sinks::new(sinks, reader))
+}
+
+fn open_sink(sink: &SinkConfig, config: &Config, reader: &mut Option<LogReader>) -> Opened {
+    let name = sink.name.as_str();
+    Ok(match &sink.kind {
+        SinkKind::Log(options) => {
+            let log = open_log(name, options, config)?;
+            reader.get_or_insert(log.reader());
+            Arc::new(log)
+        }
+        SinkKind::Stdout(options) => Arc::new(said(Stdout::start(name, options.queue_bytes))?),
+        SinkKind::Http(options) => Arc::new(said(http::start(name, http_options(options)?))?),
+        SinkKind::Nats(options) => Arc::new(said(nats::start(name, nats_options(options)?))?),
+        #[cfg(feature = "kafka")]
+        SinkKind::Kafka(options) => Arc::new(said(kafka::start(name, kafka_options(options)?))?),
+        SinkKind::Blackhole => Arc::new(Blackhole::new(name)),
+    })
+}
+
+fn open_log(name: &str, options: &LogSinkConfig, config: &Config) -> Result<LogSink, String> {
+    let log = LogOptions {
+        queue_bytes: options.queue_bytes,
+        retention: Retention {
+            bytes: options.retention_bytes,
+            age: options.retention_age,
+        },
+        ..LogOptions::new(config.events_file())
+    };
+    said(LogSink::open(name, log))
+}
+
+fn http_options(config: &HttpSinkConfig) -> Result<HttpOptions, String> {
+    Ok(HttpOptions {
+        mode: config.mode,
+        headers: headers(&config.headers)?,
+        authorization: match &config.authorization {
+            HttpLogIn::None => HttpAuthorization::None,
+            HttpLogIn::Bearer(token) => HttpAuthorization::Bearer(token.read()?),
+            HttpLogIn::Basic(username, password) => HttpAuthorization::Basic {
+                username: username.clone(),
+                password: password.read()?,
+            },
+        },
+        tls: http_tls(&config.tls)?,
+        timeout: config.timeout,
+        concurrency: config.concurrency.get(),
+        batch_events: config.batch_events,
+        batch_bytes: config.batch_bytes,
+        queue_bytes: config.queue_bytes,
+        ..HttpOptions::new(config.url.clone())
+    })
+}
+
+/// Values are not shown: they may be keys.
+fn headers(headers: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let parse = |(name, value): (&String, &String)| {
+        let parsed = HeaderName::try_from(name).ok();
+        let header = parsed.zip(HeaderValue::from_str(value).ok());
+        header.ok_or_else(|| format!("`headers`: {name} or its value is no header"))
+    };
+    headers.iter().map(parse).collect()
+}
+
+fn http_tls(config: &TlsClientConfig) -> Result<HttpTls, String> {
+    let identity = match (&config.certificate, &config.key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = read(certificate)?;
+            pem.push(b'\n');
+            pem.extend(read(key)?);
+            Some(pem)
+        }
+        _ => None,
+    };
+    Ok(HttpTls {
+        trust: config.trust.as_deref().map(read).transpose()?,
+        identity,
+        any_host_name: config.any_host_name,
+    })
+}
+
+fn nats_options(config: &NatsSinkConfig) -> Result<NatsOptions, String> {
+    let options = said(NatsOptions::new(&config.servers, config.subject.clone()))?;
+    let identity = config.tls.certificate.clone().zip(config.tls.key.clone());
+    // The client reads them when it connects; what is missing is to be named now.
+    for path in [&config.tls.trust, &config.tls.certificate, &config.tls.key]
+        .into_iter()
+        .flatten()
+    {
+        read(path)?;
+    }
+    Ok(NatsOptions {
+        mode: config.mode,
+        credentials: match &config.credentials {
+            NatsLogIn::None => NatsCredentials::None,
+            NatsLogIn::File(path) => {
+                let text = String::from_utf8(read(path)?);
+                let text = text.map_err(|_| format!("{}: not a text", path.display()))?;
+                NatsCredentials::File(text)
+            }
+            NatsLogIn::Token(token) => NatsCredentials::Token(token.read()?),
+            NatsLogIn::User(user, password) => NatsCredentials::User {
+                user: user.clone(),
+                password: password.read()?,
+            },
+        },
+        tls: NatsTls {
+            required: config.require_tls,
+            trust: config.tls.trust.clone(),
+            identity,
+        },
+        window: config.window,
+        timeout: config.timeout,
+        queue_bytes: config.queue_bytes,
+        ..options
+    })
+}
+
+#[cfg(feature = "kafka")]
+fn kafka_options(config: &KafkaSinkConfig) -> Result<KafkaOptions, String> {
+    let mut properties = config.properties.clone();
+    properties.insert("bootstrap.servers".to_owned(), config.brokers.clone());
+    if let Some((username, password)) = &config.log_in {
+        properties.insert("sasl.username".to_owned(), username.clone());
+        properties.insert("sasl.password".to_owned(), password.read()?);
+    }
+    let mut options = said(KafkaOptions::new(config.topic.clone(), properties))?;
+    options.mode = config.mode;
+    options.window = config.window;
+    options.queue_bytes = config.queue_bytes;
+    Ok(options)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// An error as the operator is to read it.
+fn said<T, E: std::fmt::Display>(result: Result<T, E>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
