@@ -6,7 +6,8 @@ use std::thread;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
-use crate::wire::{Client, Packet, Publish, Received, Version, kind};
+use crate::wire::load::{Id, WINDOW, publish_all};
+use crate::wire::{Client, Version};
 
 const CONNECTIONS: usize = 4;
 const PER_CONNECTION: u16 = 25_000;
@@ -14,12 +15,6 @@ const TOTAL: usize = CONNECTIONS * PER_CONNECTION as usize;
 
 /// The server is killed when this many of all publishes have been acknowledged.
 const KILLS: [usize; 3] = [15_000, 45_000, 75_000];
-
-/// QoS 1 publishes that a connection has under way: below the announced Receive Maximum of 100.
-const WINDOW: usize = 90;
-
-/// One publish: connection and number.
-type Id = (usize, u16);
 
 /// All that is not yet acknowledged, by connection, and all that is.
 struct Progress {
@@ -83,48 +78,6 @@ fn run_until(server: &mut Server, progress: &mut Progress, stop_at: Option<usize
         open.retain(|number| !acknowledged.contains(&(connection, *number)));
     }
     progress.acknowledged.extend(acknowledged);
-}
-
-/// Publishes with a full window until everything is acknowledged or the connection ends.
-fn publish_all(
-    mut client: Client,
-    connection: usize,
-    numbers: &[u16],
-    mut acknowledge: impl FnMut(Id),
-) {
-    let (mut sent, mut taken) = (0, 0);
-    while taken < numbers.len() {
-        let room = (taken + WINDOW).min(numbers.len());
-        if sent < room {
-            let mut bytes = Vec::new();
-            for number in &numbers[sent..room] {
-                bytes.extend(numbered(connection, *number).encode(client.version()));
-            }
-            client.send(&bytes);
-            sent = room;
-        }
-        for packet in client.receive_all() {
-            let Received::Packet(packet) = packet else {
-                return;
-            };
-            assert_acknowledges(&packet, numbers[taken]);
-            acknowledge((connection, numbers[taken]));
-            taken += 1;
-        }
-    }
-}
-
-fn numbered(connection: usize, number: u16) -> Publish {
-    let payload = format!("[{connection},{number}]");
-    Publish::new("load", payload.as_bytes()).qos(1, number)
-}
-
-/// Acknowledgements come in the order of the publishes [MQTT-4.6.0-2].
-fn assert_acknowledges(packet: &Packet, number: u16) {
-    assert_eq!(
-        (packet.kind(), packet.id(), packet.reason()),
-        (kind::PUBACK, number, 0)
-    );
 }
 
 /// Reads the whole log: every acknowledged publish is in it, what was not sent is not, and the

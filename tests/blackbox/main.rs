@@ -36,6 +36,7 @@ mod management;
 mod mosquitto_commands;
 mod mosquitto_publish;
 mod ops;
+mod outages;
 mod paho;
 mod registry_api;
 mod revocation;

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 pub(crate) const APP: &str = "app";
 pub(crate) const SENSOR_PASSWORD: &str = "pw-sensor-5d1c9a70";
 pub(crate) const GATEWAY_PASSWORD: &str = "pw-gateway-e83b2f46";
+/// Of the devices that load a server.
+pub(crate) const SENDER_PASSWORD: &str = "pw-sender-1f0a62c8";
+/// What a sink shows to an HTTP receiver.
+pub(crate) const RECEIVER_TOKEN: &str = "tok-receiver-83a1d2";
 /// Handed in by tests that log in wrongly.
 pub(crate) const WRONG_PASSWORD: &str = "pw-wrong-77c0d915";
 
@@ -19,6 +23,8 @@ pub(crate) const SECRETS: &[&str] = &[
     SENSOR_PASSWORD,
     GATEWAY_PASSWORD,
     WRONG_PASSWORD,
+    SENDER_PASSWORD,
+    RECEIVER_TOKEN,
     OWN_PASSWORD,
     UNIQUE_USER_PASSWORD,
     USER_PASSWORD,

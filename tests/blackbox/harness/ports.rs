@@ -31,7 +31,8 @@ impl Ports {
     }
 }
 
-fn free() -> u16 {
+/// One port that is free at this moment.
+pub(crate) fn free() -> u16 {
     // Test processes run side by side: each begins its search elsewhere.
     let start = process::id().wrapping_mul(2_654_435_761) % u32::from(COUNT);
     let start = u16::try_from(start).expect("a remainder of a u16");

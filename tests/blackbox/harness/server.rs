@@ -200,6 +200,20 @@ impl Server {
         Self::builder().start_shared()
     }
 
+    /// Waits until the server says that it is not ready, with a reason that holds this text.
+    pub(crate) fn wait_not_ready(&self, reason: &str) {
+        wait::until(&format!("not being ready: {reason}"), || {
+            let answer = self.ops.get("/health/ready");
+            (answer.status == 503 && answer.text().contains(reason)).then_some(())
+        });
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        wait::until("readiness", || {
+            (self.ops.get("/health/ready").status == 200).then_some(())
+        });
+    }
+
     /// Where devices connect.
     pub(crate) fn mqtt(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.mqtt).into()
