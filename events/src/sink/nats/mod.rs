@@ -4,18 +4,19 @@
 //! promise. A publish whose acknowledgement is lost is sent again with the same `Nats-Msg-Id`, so
 //! that the stream drops the second copy within its duplicate window (2 minutes by default).
 
+mod connection;
 mod options;
 #[cfg(test)]
 mod tests;
 
 use std::error::Error as _;
 
-use async_nats::connection::State;
-use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::{self, ErrorCode};
-use async_nats::{Client, HeaderMap, HeaderName, HeaderValue};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
+use connection::Connection;
 pub use options::{NatsCredentials, NatsError, NatsMode, NatsOptions, NatsTls};
 
 use super::remote::{Courier, Outcome, Remote, Ticket};
@@ -30,20 +31,24 @@ use crate::template::push_escaped;
 ///
 /// [`NatsError`]. A server that is away is none.
 pub fn start(name: &str, options: NatsOptions) -> Result<Remote, NatsError> {
-    let connect = options.connect(name)?;
+    // What is wrong with the credentials is said here, where somebody reads it.
+    options.connect(name)?;
     let queue_bytes = options.queue_bytes;
-    let courier = move || NatsCourier {
-        options,
-        connect: Some(connect),
-        context: None,
+    let courier = {
+        let name = name.to_owned();
+        move || NatsCourier {
+            name,
+            options,
+            connection: None,
+        }
     };
     Remote::start(name, queue_bytes, courier).map_err(NatsError::Thread)
 }
 
 struct NatsCourier {
+    name: String,
     options: NatsOptions,
-    connect: Option<async_nats::ConnectOptions>,
-    context: Option<(Client, jetstream::Context)>,
+    connection: Option<Connection>,
 }
 
 impl Courier for NatsCourier {
@@ -66,14 +71,10 @@ impl Courier for NatsCourier {
         };
         let subject = self.options.subject.render(&record, push_subject);
         let (headers, payload) = message(&record, self.options.mode);
-        let (client, context) = match self.context().await {
+        let context = match self.context().await {
             Ok(context) => context,
-            Err(error) => return ticket.answer(Outcome::retry(error)),
+            Err(reason) => return ticket.answer(Outcome::retry(reason)),
         };
-        // The client would keep it for later, out of this queue's bound.
-        if client.connection_state() != State::Connected {
-            return ticket.answer(Outcome::retry("no connection to a NATS server"));
-        }
         match context
             .publish_with_headers(subject, headers, payload)
             .await
@@ -92,22 +93,20 @@ impl Courier for NatsCourier {
 }
 
 impl NatsCourier {
-    async fn context(&mut self) -> Result<&(Client, jetstream::Context), String> {
-        if let Some(connect) = self.connect.take() {
-            // With `retry_on_initial_connect` it returns before it is connected.
-            let servers = self.options.servers.clone();
-            let client = connect.connect(servers).await;
-            let client = client.map_err(|error| error.to_string())?;
-            let context = ContextBuilder::new()
-                .ack_timeout(self.options.timeout)
-                // The window is kept by the sink.
-                .backpressure_on_inflight(false)
-                .build(client.clone());
-            self.context = Some((client, context));
+    /// The connection, or a new one when it was lost.
+    async fn context(&mut self) -> Result<&jetstream::Context, String> {
+        let is_lost = |connection: &mut Connection| connection.context().is_none();
+        self.connection.take_if(is_lost);
+        if self.connection.is_none() {
+            let connection = Connection::open(&self.name, &self.options).await;
+            let connection =
+                connection.map_err(|error| format!("no connection to a NATS server: {error}"))?;
+            self.connection = Some(connection);
         }
-        self.context
-            .as_ref()
-            .ok_or_else(|| "the NATS client could not be made".to_owned())
+        let connection = self.connection.as_ref();
+        connection
+            .and_then(Connection::context)
+            .ok_or_else(|| "no connection to a NATS server".to_owned())
     }
 }
 

@@ -129,7 +129,6 @@ impl NatsOptions {
     pub(super) fn connect(&self, name: &str) -> Result<ConnectOptions, NatsError> {
         let options = ConnectOptions::new()
             .name(format!("landfall {name}"))
-            .retry_on_initial_connect()
             .client_capacity(self.window.clamp(64, 65_536))
             .require_tls(self.tls.required);
         let options = match &self.credentials {
