@@ -1,47 +1,48 @@
 //! What can go wrong, sorted by who is to blame.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use crate::store::Unavailable;
 
-/// The store could not be opened; the server does not start. Each says which file.
+/// The store could not be opened; the server does not start. Each says which store: the file, or
+/// the database and its host, without the password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// An option is out of its bounds; the configuration is to blame.
     #[error("{0}")]
     Options(String),
-    /// Another process has the registry open.
-    #[error("{} is in use by another process", path.display())]
+    /// Another process has the registry's file open.
+    #[error("{store} is in use by another process")]
     InUse {
         /// The file.
-        path: PathBuf,
+        store: String,
     },
-    /// The file was written by a newer version of the server.
+    /// The store was written by a newer version of the server.
     #[error(
-        "{} has schema version {found}, this server knows up to {supported}: use a newer server",
-        path.display()
+        "{store} has schema version {found}, this server knows up to {supported}: use a newer \
+         server"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: String,
         /// Its schema version.
         found: usize,
         /// The newest that is known here.
         supported: usize,
     },
-    /// The file is damaged, or not a registry at all. It was not changed.
-    #[error("{} cannot be used: {reason}", path.display())]
+    /// The store is damaged, or not a registry at all. It was not changed.
+    #[error("{store} cannot be used: {reason}")]
     Corrupt {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: String,
         /// What was found.
         reason: String,
     },
-    /// The file system refuses.
-    #[error("{}: {reason}", path.display())]
+    /// The file system, or the database, refuses.
+    #[error("{store}: {reason}")]
     Store {
-        /// The file.
-        path: PathBuf,
+        /// The store.
+        store: String,
         /// What it said.
         reason: String,
     },
@@ -50,14 +51,14 @@ pub enum OpenError {
 impl OpenError {
     pub(crate) fn io(path: &Path, error: &std::io::Error) -> OpenError {
         OpenError::Store {
-            path: path.to_owned(),
+            store: path.display().to_string(),
             reason: error.to_string(),
         }
     }
 
     pub(crate) fn corrupt(path: &Path, reason: &str) -> OpenError {
         OpenError::Corrupt {
-            path: path.to_owned(),
+            store: path.display().to_string(),
             reason: reason.to_owned(),
         }
     }
@@ -68,7 +69,7 @@ impl OpenError {
                 OpenError::corrupt(path, &error.to_string())
             }
             _ => OpenError::Store {
-                path: path.to_owned(),
+                store: path.display().to_string(),
                 reason: error.to_string(),
             },
         }

@@ -15,7 +15,7 @@
 //! | `verify` | bounded slow hashes, remembered log-ins |
 //! | [`token`] | tokens of the management API |
 //! | `selector` | [`LabelSelector`] |
-//! | `store` | rows and transactions; SQLite |
+//! | `store` | rows and transactions; SQLite and PostgreSQL |
 
 mod certificate;
 pub mod document;
@@ -34,7 +34,9 @@ pub use certificate::CertificateFault;
 pub use document::DialectSpec;
 pub use error::{OpenError, Unavailable};
 pub use model::{Application, CredentialId, Device, Found, effective_dialect};
-pub use options::{Options, PasswordCost, PasswordHash};
+pub use options::{
+    InvalidUrl, Options, PasswordCost, PasswordHash, PostgresOptions, PostgresUrl, StoreOptions,
+};
 pub use registry::{
     BatchError, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented,
     Registry, Secrets, WriteError, Written,

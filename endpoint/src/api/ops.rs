@@ -35,7 +35,7 @@ pub(super) async fn live() -> Response {
 
 /// Devices can be served: 200, or 503 with the reasons why not.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    answer(shared.readiness())
+    answer(shared.readiness().await)
 }
 
 fn answer(readiness: Result<(), Vec<String>>) -> Response {

@@ -137,6 +137,14 @@ impl Config {
                 self.api.bind
             ));
         }
+        let postgres = self.registry.url.as_ref();
+        if postgres.is_some_and(landfall_registry::PostgresUrl::is_plain_and_remote) {
+            warnings.push(
+                "[registry] url switches TLS off: passwords and documents cross the network in \
+                 clear text"
+                    .to_owned(),
+            );
+        }
         let durable = |sink: &SinkConfig| sink.required && sink.kind.is_durable();
         if !self.sinks.iter().any(durable) {
             warnings
@@ -216,7 +224,7 @@ impl Root {
             limits: self.limits,
             api: self.api.resolve(folder, &data_dir)?,
             ops: self.ops.map(ops::RawOps::resolve),
-            registry: self.registry,
+            registry: self.registry.resolve(folder)?,
             sinks: sinks::resolve(sinks, folder)?,
             log: self.log,
             data_dir,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use landfall_protocol::ReasonCode;
+use landfall_registry::Change;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Shared;
@@ -14,12 +15,13 @@ pub(super) async fn watch(shared: Arc<Shared>) {
     let mut changes = shared.registry.changes();
     loop {
         let affected = match changes.recv().await {
-            Ok(change) => match &change.device {
-                Some(device) => shared.sessions.of_device(&change.application, device),
-                None => shared.sessions.of_application(&change.application),
-            },
+            Ok(Change::Device {
+                application,
+                device,
+            }) => shared.sessions.of_device(&application, &device),
+            Ok(Change::Application(application)) => shared.sessions.of_application(&application),
             // Some changes were missed: look at everybody.
-            Err(RecvError::Lagged(_)) => shared.sessions.all(),
+            Ok(Change::Everything) | Err(RecvError::Lagged(_)) => shared.sessions.all(),
             Err(RecvError::Closed) => return,
         };
         for link in affected {

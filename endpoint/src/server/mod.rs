@@ -78,8 +78,11 @@ impl Shared {
     /// # Errors
     ///
     /// The reasons why not, without secrets.
-    pub fn readiness(&self) -> Result<(), Vec<String>> {
+    pub async fn readiness(&self) -> Result<(), Vec<String>> {
         let mut reasons = self.sinks.problems();
+        if let Err(error) = self.registry.health().await {
+            reasons.push(error.to_string());
+        }
         if self.is_stopping() {
             reasons.push("the server stops".to_owned());
         }

@@ -88,8 +88,10 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         ops: ops.as_ref().and_then(|ops| ops.local_addr().ok()),
     };
     let doors: Vec<_> = doors(&config).collect();
+    make_data_dir(&config)?;
+    let registry = open_registry(&config).await?;
     let shared = Arc::new(
-        tokio::task::spawn_blocking(|| open(config))
+        tokio::task::spawn_blocking(|| open(config, registry))
             .await
             .map_err(|error| crashed(&error))??,
     );
@@ -130,8 +132,7 @@ fn doors(config: &Config) -> impl Iterator<Item = Arc<Door>> {
     })
 }
 
-/// Opens the stores; blocking.
-fn open(config: Config) -> Result<Shared, StartError> {
+fn make_data_dir(config: &Config) -> Result<(), StartError> {
     // What is in there is for nobody else: keys and passwords.
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -140,17 +141,27 @@ fn open(config: Config) -> Result<Shared, StartError> {
         .map_err(|source| StartError::DataDir {
             path: config.data_dir.clone(),
             source,
-        })?;
-    let token = Token::load_or_create(&config.api.token_file)?;
+        })
+}
+
+async fn open_registry(config: &Config) -> Result<Registry, StartError> {
+    let keys = &config.registry;
     let registry = Registry::open(Options {
-        path: config.registry_file(),
-        hash_passwords: config.registry.hash_passwords,
-        password_hash: config.registry.password_hash,
-        cache_entries: config.registry.cache_entries.get(),
-        verify_workers: config.registry.verify_workers.get(),
-        verify_queue: config.registry.verify_queue.get(),
+        store: keys.store_options(config.registry_file()),
+        grace: keys.grace,
+        hash_passwords: keys.hash_passwords,
+        password_hash: keys.password_hash,
+        cache_entries: keys.cache_entries.get(),
+        verify_workers: keys.verify_workers.get(),
+        verify_queue: keys.verify_queue.get(),
         ..Options::default()
-    })?;
+    });
+    Ok(registry.await?)
+}
+
+/// Opens the sinks; blocking.
+fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
+    let token = Token::load_or_create(&config.api.token_file)?;
     let sinks = open_sinks(&config)?;
     let telemetry = Telemetry::new()?;
     telemetry

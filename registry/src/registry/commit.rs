@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 use tokio::task::{JoinError, JoinSet};
 
+use super::Inner;
 use super::prepare::{Kind, Prepared, ids, prepare};
 use super::write::{BatchError, Intent, Outcome, WriteError};
-use super::{Change, Inner};
 use crate::document::{Document, Invalid, Preconditions, Problem, read_stored};
 use crate::error::Unavailable;
 use crate::secret::SecretId;
@@ -195,31 +195,7 @@ impl Inner {
         for secret in replaced {
             self.verifier.remembered.forget(*secret);
         }
-        let change = match place {
-            Place::Application(application) => {
-                self.resources.forget_application(application);
-                Change {
-                    application: application.clone(),
-                    device: None,
-                }
-            }
-            Place::Device {
-                application,
-                device,
-            } => {
-                // Nothing is known of the devices of an application that was not there.
-                if let Some(parent) = parent {
-                    self.resources.forget_device(parent, device);
-                }
-                Change {
-                    application: application.clone(),
-                    device: Some(device.clone()),
-                }
-            }
-            Place::Token(_) => return self.tokens.forget(),
-        };
-        // Nobody need be listening.
-        let _ = self.changes.send(change);
+        self.follower.forget(place, parent);
     }
 
     /// The locks of all the places, always taken in the same order.

@@ -5,6 +5,7 @@ mod applications;
 mod cache;
 mod commit;
 mod devices;
+mod follow;
 mod log_in;
 mod prepare;
 mod show;
@@ -24,6 +25,7 @@ use crate::token::known::KnownTokens;
 use crate::verify::{Decoy, Remembered, Verifier, Workers};
 pub use applications::MAX_BATCH;
 use cache::Resources;
+use follow::Follower;
 pub use log_in::{Cause, LogIn, LogInError, Presented};
 pub use show::{ListQuery, Page, Secrets};
 pub use write::{BatchError, Outcome, WriteError, Written};
@@ -43,37 +45,47 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    resources: Resources,
+    resources: Arc<Resources>,
     changes: broadcast::Sender<Change>,
     verifier: Arc<Verifier>,
     document_workers: Arc<Workers>,
     hashing: Hashing,
     write_locks: Vec<Mutex<()>>,
-    tokens: KnownTokens,
+    tokens: Arc<KnownTokens>,
+    follower: Arc<Follower>,
 }
 
-/// An application or device was created, changed or deleted.
+/// An application or device was created, changed or deleted, here or on another instance.
 ///
-/// It is sent when the change is stored and the caches no longer hold what was before.
+/// It is sent when the change is stored and the caches no longer hold what was before; when
+/// a commit's fate is not known for a while, maybe twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The application.
-    pub application: Box<str>,
-    /// The device; `None` when the application itself changed, which concerns all of its devices.
-    pub device: Option<Box<str>>,
+pub enum Change {
+    /// The application itself, which concerns all of its devices.
+    Application(Box<str>),
+    /// A device.
+    Device {
+        /// Its application.
+        application: Box<str>,
+        /// Its name.
+        device: Box<str>,
+    },
+    /// Nobody knows what changed while the store was away: look again at everything.
+    Everything,
 }
 
 impl Registry {
     /// Opens the registry, and creates or migrates its file.
     ///
-    /// It reads the file and may take a moment: up to about 0.2 s, longer for a migration.
+    /// It may take a moment: up to about 0.2 s, longer for a migration. It needs a Tokio runtime.
     ///
     /// # Errors
-    /// [`OpenError`]; a file that is damaged or of a newer version is left as it is.
-    pub fn open(options: Options) -> Result<Registry, OpenError> {
+    /// [`OpenError`]; a store that is damaged or of a newer version is left as it is.
+    pub async fn open(options: Options) -> Result<Registry, OpenError> {
         options.check()?;
         let Options {
-            path,
+            store,
+            grace,
             hash_passwords,
             password_hash,
             password_cost,
@@ -81,7 +93,8 @@ impl Registry {
             verify_workers,
             verify_queue,
         } = options;
-        let store = Store::open(&path)?;
+        let resources = Arc::new(Resources::new(cache_entries));
+        let tokens = Arc::new(KnownTokens::default());
         let remembered = Remembered::new(cache_entries)
             .map_err(|error| OpenError::Options(format!("no random key: {error}")))?;
         let hashing = Hashing {
@@ -95,16 +108,24 @@ impl Registry {
             Decoy::new(hashing.verification()),
         );
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let follower = Arc::new(Follower {
+            resources: Arc::clone(&resources),
+            tokens: Arc::clone(&tokens),
+            changes: changes.clone(),
+        });
+        let told = Arc::clone(&follower);
+        let store = Store::open(store, grace, move |news| told.follow(news)).await?;
         Ok(Registry(Arc::new(Inner {
             store,
-            resources: Resources::new(cache_entries),
+            resources,
             changes,
             verifier: Arc::new(verifier),
             // Writers of documents wait for as long as it takes.
             document_workers: Arc::new(Workers::new(verify_workers, 1 << 20)),
             hashing,
             write_locks: (0..WRITE_LOCKS).map(|_| Mutex::new(())).collect(),
-            tokens: KnownTokens::default(),
+            tokens,
+            follower,
         })))
     }
 
@@ -157,6 +178,14 @@ impl Registry {
         name: &str,
     ) -> Result<Option<Arc<crate::Application>>, Unavailable> {
         self.0.resources.application(&self.0.store, name).await
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the log and for operators.
+    pub async fn health(&self) -> Result<(), Unavailable> {
+        self.0.store.health().await
     }
 
     /// All changes from now on. A receiver that has lagged behind must look again at everything

@@ -1,21 +1,180 @@
 //! Where resources are kept.
 //!
 //! Everything above this module sees rows, bodies and claims; everything that knows SQL is below
-//! [`sqlite`]. A further store has to keep what [`Store`]'s methods promise: a change is one
-//! transaction, it is durable before it is reported, a write happens only if the resource still
+//! [`sqlite`] and [`postgres`]. A store has to keep what [`Store`]'s methods promise: a change is
+//! one transaction, it is durable before it is reported, a write happens only if the resource still
 //! has the revision that it was prepared against, revisions only grow, ids are never used again,
 //! and names and claims are unique within their space.
 
+mod health;
+mod postgres;
 mod sqlite;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::document::Invalid;
 use crate::selector::LabelSelector;
 
-pub(crate) use sqlite::SqliteStore as Store;
+use crate::document::Preconditions;
+use crate::error::OpenError;
+use crate::options::StoreOptions;
+use health::Health;
+use postgres::PostgresStore;
+pub use postgres::{InvalidUrl, PostgresUrl};
+use sqlite::SqliteStore;
+
+/// One of the stores. Its methods promise the same whichever it is.
+pub(crate) struct Store {
+    backend: Backend,
+    health: Arc<Health>,
+    grace: Duration,
+}
+
+enum Backend {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+/// What other instances did to the store.
+pub(crate) enum News {
+    Changed {
+        place: Place,
+        parent: ResourceId,
+    },
+    /// More than can be told.
+    Everything,
+}
+
+impl Store {
+    /// Opens the store, creates or migrates it. `follow` is called for each change of another
+    /// instance (and maybe for own ones) until the store is dropped.
+    pub(crate) async fn open(
+        options: StoreOptions,
+        grace: Duration,
+        follow: impl Fn(News) + Send + Sync + 'static,
+    ) -> Result<Store, OpenError> {
+        let health = Arc::new(Health::default());
+        let backend = match options {
+            StoreOptions::Sqlite(path) => Backend::Sqlite(SqliteStore::open(path).await?),
+            StoreOptions::Postgres(options) => {
+                let health = Arc::clone(&health);
+                Backend::Postgres(PostgresStore::open(options, health, Box::new(follow)).await?)
+            }
+        };
+        Ok(Store {
+            backend,
+            health,
+            grace,
+        })
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn health(&self) -> Result<(), Unavailable> {
+        match &self.backend {
+            // Nothing but the next look-up tells that a disk is well again.
+            Backend::Sqlite(store) if self.health.check().is_err() => {
+                self.observe(store.probe().await)
+            }
+            _ => self.health.check(),
+        }
+    }
+
+    /// Whether what is in memory may still be relied on for log-ins.
+    pub(crate) async fn within_grace(&self) -> Result<(), Unavailable> {
+        match self.health.down_for() {
+            Some(away) if away >= self.grace => self.health().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The resource of that name, if there is one.
+    pub(crate) async fn get(
+        &self,
+        parent: ResourceId,
+        name: &str,
+    ) -> Result<Option<Row>, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => self.observe(store.get(parent, name).await),
+            Backend::Postgres(store) => store.get(parent, name).await,
+        }
+    }
+
+    /// Resources by name: at most [`Select::limit`], fewer where they are large or few among many
+    /// are selected.
+    pub(crate) async fn list(
+        &self,
+        parent: ResourceId,
+        select: Select,
+    ) -> Result<Listed, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => self.observe(store.list(parent, select).await),
+            Backend::Postgres(store) => store.list(parent, &select).await,
+        }
+    }
+
+    /// Names of the resources of a parent that claim a value from `first` to `last` within a space,
+    /// both included, each once, in the order of their values: at most `limit`.
+    pub(crate) async fn holders(
+        &self,
+        parent: ResourceId,
+        space: Space,
+        first: &[u8],
+        last: &[u8],
+        limit: usize,
+    ) -> Result<Vec<String>, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => {
+                self.observe(store.holders(parent, space, first, last, limit).await)
+            }
+            Backend::Postgres(store) => store.holders(parent, space, first, last, limit).await,
+        }
+    }
+
+    /// What is stored at each of the places.
+    pub(crate) async fn get_all(&self, places: Vec<Place>) -> Result<Vec<Stored>, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => self.observe(store.get_all(places).await),
+            Backend::Postgres(store) => store.get_all(&places).await,
+        }
+    }
+
+    /// Creates or replaces resources, each with all its claims, if what is expected of each is
+    /// stored; all or none. They count as written at once: an application may come after its
+    /// devices, and a claim may go from one of them to another. No place stands twice.
+    pub(crate) async fn commit(&self, puts: Vec<Put>) -> Result<Vec<Row>, CommitError> {
+        match &self.backend {
+            // A full disk refuses writes and nothing else: it says nothing of the store's health.
+            Backend::Sqlite(store) => store.commit(puts).await,
+            Backend::Postgres(store) => store.commit(&puts).await,
+        }
+    }
+
+    /// Removes a resource; an application's devices are unreachable from then on, and removed bit
+    /// by bit.
+    pub(crate) async fn remove(
+        &self,
+        parent: ResourceId,
+        name: &str,
+        preconditions: Preconditions,
+    ) -> Result<Removed, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.remove(parent, name, preconditions).await,
+            Backend::Postgres(store) => store.remove(parent, name, &preconditions).await,
+        }
+    }
+
+    fn observe<T>(&self, read: Result<T, Unavailable>) -> Result<T, Unavailable> {
+        match &read {
+            Ok(_) => self.health.recovered(),
+            Err(unavailable) => self.health.failed(unavailable),
+        }
+        read
+    }
+}
 
 /// Number of a resource within its store, never used again. It stays inside the crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,7 +372,7 @@ impl Labels {
     }
 }
 
-impl crate::document::Preconditions {
+impl Preconditions {
     pub(crate) fn hold_for(&self, row: &Row) -> bool {
         self.uid.as_ref().is_none_or(|uid| *uid == row.uid)
             && self

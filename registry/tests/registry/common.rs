@@ -7,12 +7,13 @@ use landfall_registry::{
     WriteError,
 };
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A registry in a folder of its own, with application `app`.
+use crate::home::Home;
+
+/// A registry in a store of its own, with application `app`.
 pub(crate) struct Fixture {
     pub(crate) registry: Registry,
-    pub(crate) folder: TempDir,
+    pub(crate) home: Home,
 }
 
 /// Argon2id at its cheapest: the tests are about what is done with hashes, not about their cost.
@@ -22,10 +23,11 @@ pub(crate) const CHEAP: PasswordCost = PasswordCost {
     lanes: 1,
 };
 
-pub(crate) fn options(folder: &TempDir) -> Options {
+pub(crate) fn options(home: &Home) -> Options {
     Options {
+        store: home.store(),
         password_cost: CHEAP,
-        ..Options::new(folder.path().join("registry.db"))
+        ..Options::default()
     }
 }
 
@@ -34,11 +36,14 @@ pub(crate) async fn fixture() -> Fixture {
 }
 
 pub(crate) async fn fixture_with(change: impl FnOnce(&mut Options)) -> Fixture {
-    let folder = TempDir::new().unwrap();
-    let mut options = options(&folder);
+    fixture_at(Home::new().await, change).await
+}
+
+pub(crate) async fn fixture_at(home: Home, change: impl FnOnce(&mut Options)) -> Fixture {
+    let mut options = options(&home);
     change(&mut options);
-    let registry = Registry::open(options).unwrap();
-    let fixture = Fixture { registry, folder };
+    let registry = Registry::open(options).await.unwrap();
+    let fixture = Fixture { registry, home };
     fixture.apply("metadata: { name: app }").await.unwrap();
     fixture
 }

@@ -1,4 +1,6 @@
-//! The registry through its public interface.
+//! The registry through its public interface, in an SQLite file.
+//!
+//! `tests/postgres` has the same tests again, in a PostgreSQL database.
 
 // Helpers of tests are not `#[test]` functions, which the lints' own exception is limited to.
 #![allow(
@@ -15,6 +17,7 @@ mod changes;
 mod common;
 mod concurrency;
 mod documents;
+mod home;
 mod lists;
 mod log_in;
 mod pre_shared_keys;

@@ -41,10 +41,13 @@ async fn a_plain_password_is_stored_as_an_argon2id_hash() {
     assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
 
     drop(fixture.registry);
-    for entry in std::fs::read_dir(fixture.folder.path()).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
-    }
+    let bytes = fixture.home.bytes().await;
+    let is_in = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(is_in(hash) && !is_in("hunter2"));
 }
 
 #[tokio::test]
@@ -122,11 +125,13 @@ async fn what_was_stored_plain_is_hashed_at_the_next_write_once_hashing_is_on() 
     let spec = "{ authentication: { credentials: [{ pass: hunter2 }] } }";
     fixture.device("sensor01", spec).await;
     let before = credential(&fixture.get("sensor01").await, 0);
-    let Fixture { registry, folder } = fixture;
+    let Fixture { registry, home } = fixture;
     drop(registry);
 
-    let registry = landfall_registry::Registry::open(options(&folder)).unwrap();
-    let fixture = Fixture { registry, folder };
+    let registry = landfall_registry::Registry::open(options(&home))
+        .await
+        .unwrap();
+    let fixture = Fixture { registry, home };
     fixture.log_in("sensor01", "hunter2").await.unwrap();
     assert_eq!(fixture.device("sensor01", spec).await, Outcome::Updated);
     assert_eq!(

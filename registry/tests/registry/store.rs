@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use landfall_registry::token::NewToken;
 use landfall_registry::{OpenError, Options, PasswordCost, Registry};
 use rusqlite::Connection;
-use tempfile::TempDir;
+use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::common::{Fixture, fixture, options};
+use crate::home::Home;
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {
@@ -15,11 +17,11 @@ async fn everything_is_there_after_a_restart() {
         .device("d", "{ authentication: { credentials: [{ pass: p }] } }")
         .await;
     let before = fixture.revealed("d").await;
-    let Fixture { registry, folder } = fixture;
+    let Fixture { registry, home } = fixture;
     drop(registry);
     let fixture = Fixture {
-        registry: Registry::open(options(&folder)).unwrap(),
-        folder,
+        registry: Registry::open(options(&home)).await.unwrap(),
+        home,
     };
     assert_eq!(fixture.revealed("d").await, before);
     fixture.log_in("d", "p").await.unwrap();
@@ -32,11 +34,11 @@ async fn every_reported_write_is_in_the_files() {
     for n in 0..20 {
         fixture.device(&format!("d{n}"), "{}").await;
     }
-    let copy = TempDir::new().unwrap();
+    let copy = Home::new().await;
     for name in ["registry.db", "registry.db-wal"] {
-        std::fs::copy(fixture.folder.path().join(name), copy.path().join(name)).unwrap();
+        std::fs::copy(fixture.home.path().join(name), copy.path().join(name)).unwrap();
     }
-    let registry = Registry::open(options(&copy)).unwrap();
+    let registry = Registry::open(options(&copy)).await.unwrap();
     for n in 0..20 {
         assert!(
             registry
@@ -48,12 +50,12 @@ async fn every_reported_write_is_in_the_files() {
     }
 }
 
-#[test]
-fn only_the_owner_may_read_the_files() {
-    let folder = TempDir::new().unwrap();
-    let _registry = Registry::open(options(&folder)).unwrap();
+#[tokio::test]
+async fn only_the_owner_may_read_the_files() {
+    let home = Home::new().await;
+    let _registry = Registry::open(options(&home)).await.unwrap();
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
+    for entry in std::fs::read_dir(home.path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.file_name());
@@ -62,11 +64,11 @@ fn only_the_owner_may_read_the_files() {
     assert!(seen >= 2, "database and lock");
 }
 
-#[test]
-fn a_registry_is_open_once_at_a_time() {
-    let folder = TempDir::new().unwrap();
-    let first = Registry::open(options(&folder)).unwrap();
-    let second = Registry::open(options(&folder));
+#[tokio::test]
+async fn a_registry_is_open_once_at_a_time() {
+    let home = Home::new().await;
+    let first = Registry::open(options(&home)).await.unwrap();
+    let second = Registry::open(options(&home)).await;
     let Err(error @ OpenError::InUse { .. }) = second else {
         panic!("{second:?}")
     };
@@ -77,19 +79,19 @@ fn a_registry_is_open_once_at_a_time() {
         "{error}"
     );
     drop(first);
-    Registry::open(options(&folder)).unwrap();
+    Registry::open(options(&home)).await.unwrap();
 }
 
-#[test]
-fn a_newer_schema_is_refused_by_file_and_version() {
-    let folder = TempDir::new().unwrap();
-    drop(Registry::open(options(&folder)).unwrap());
-    let path = folder.path().join("registry.db");
+#[tokio::test]
+async fn a_newer_schema_is_refused_by_file_and_version() {
+    let home = Home::new().await;
+    drop(Registry::open(options(&home)).await.unwrap());
+    let path = home.path().join("registry.db");
     Connection::open(&path)
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let Err(error) = Registry::open(options(&folder)) else {
+    let Err(error) = Registry::open(options(&home)).await else {
         panic!("opened")
     };
     let told = error.to_string();
@@ -104,12 +106,15 @@ fn a_newer_schema_is_refused_by_file_and_version() {
     assert_eq!(version, 99, "left as it is");
 }
 
-#[test]
-fn a_file_that_is_no_registry_is_refused_and_left_alone() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("registry.db");
+#[tokio::test]
+async fn a_file_that_is_no_registry_is_refused_and_left_alone() {
+    let home = Home::new().await;
+    let path = home.path().join("registry.db");
     std::fs::write(&path, "precious notes, not a database").unwrap();
-    let told = Registry::open(options(&folder)).unwrap_err().to_string();
+    let told = Registry::open(options(&home))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
         told.contains("registry.db cannot be used: the file is not an SQLite database"),
         "{told}"
@@ -124,7 +129,10 @@ fn a_file_that_is_no_registry_is_refused_and_left_alone() {
         .unwrap()
         .execute_batch("CREATE TABLE other (x)")
         .unwrap();
-    let told = Registry::open(options(&folder)).unwrap_err().to_string();
+    let told = Registry::open(options(&home))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("not a Landfall registry"), "{told}");
 }
 
@@ -139,9 +147,9 @@ async fn a_damaged_file_is_refused() {
             )
             .await;
     }
-    let Fixture { registry, folder } = fixture;
+    let Fixture { registry, home } = fixture;
     drop(registry);
-    let path = folder.path().join("registry.db");
+    let path = home.path().join("registry.db");
     let whole = std::fs::read(&path).unwrap();
     assert!(whole.len() > 4096 * 4);
 
@@ -156,7 +164,7 @@ async fn a_damaged_file_is_refused() {
         ("schema overwritten", &garbled_schema),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let Err(error) = Registry::open(options(&folder)) else {
+        let Err(error) = Registry::open(options(&home)).await else {
             panic!("{what}: opened")
         };
         assert!(
@@ -169,36 +177,93 @@ async fn a_damaged_file_is_refused() {
         );
     }
     std::fs::write(&path, &whole).unwrap();
-    Registry::open(options(&folder)).unwrap();
+    Registry::open(options(&home)).await.unwrap();
 }
 
-#[test]
-fn a_folder_that_does_not_exist_is_named() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("missing/registry.db");
-    let told = Registry::open(Options::new(&path)).unwrap_err().to_string();
+#[tokio::test]
+async fn a_folder_that_does_not_exist_is_named() {
+    let home = Home::new().await;
+    let path = home.path().join("missing/registry.db");
+    let told = Registry::open(Options::new(&path))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("missing/registry.db"), "{told}");
 }
 
-#[test]
-fn options_out_of_bounds_are_refused() {
-    let folder = TempDir::new().unwrap();
+#[tokio::test]
+async fn options_out_of_bounds_are_refused() {
+    let home = Home::new().await;
     let cost = |memory_kib, passes, lanes| PasswordCost {
         memory_kib,
         passes,
         lanes,
     };
-    let refused = |change: &dyn Fn(&mut Options)| {
-        let mut options = options(&folder);
+    let refused = async |change: &dyn Fn(&mut Options)| {
+        let mut options = options(&home);
         change(&mut options);
-        Registry::open(options).unwrap_err().to_string()
+        Registry::open(options).await.unwrap_err().to_string()
     };
-    assert!(refused(&|o| o.password_cost = cost(7, 1, 1)).contains("takes 7 KiB"));
-    assert!(refused(&|o| o.password_cost = cost(1 << 18, 1, 1)).contains("262144 KiB"));
-    assert!(refused(&|o| o.password_cost = cost(8, 0, 1)).contains("0 passes"));
-    assert!(refused(&|o| o.password_cost = cost(8, 1, 0)).contains("0 lanes"));
-    assert!(refused(&|o| o.cache_entries = 15).contains("cache_entries is 15"));
-    assert!(refused(&|o| o.verify_workers = 0).contains("verify_workers is 0"));
-    assert!(refused(&|o| o.verify_queue = usize::MAX).contains("verify_queue"));
-    assert!(!folder.path().join("registry.db").exists());
+    assert!(
+        refused(&|o| o.password_cost = cost(7, 1, 1))
+            .await
+            .contains("takes 7 KiB")
+    );
+    assert!(
+        refused(&|o| o.password_cost = cost(1 << 18, 1, 1))
+            .await
+            .contains("262144 KiB")
+    );
+    assert!(
+        refused(&|o| o.password_cost = cost(8, 0, 1))
+            .await
+            .contains("0 passes")
+    );
+    assert!(
+        refused(&|o| o.password_cost = cost(8, 1, 0))
+            .await
+            .contains("0 lanes")
+    );
+    assert!(
+        refused(&|o| o.cache_entries = 15)
+            .await
+            .contains("cache_entries is 15")
+    );
+    assert!(
+        refused(&|o| o.verify_workers = 0)
+            .await
+            .contains("verify_workers is 0")
+    );
+    assert!(
+        refused(&|o| o.verify_queue = usize::MAX)
+            .await
+            .contains("verify_queue")
+    );
+    assert!(!home.path().join("registry.db").exists());
+}
+
+#[tokio::test]
+async fn the_text_of_a_token_is_not_in_the_files() {
+    let fixture = fixture().await;
+    let token = NewToken::parse("{ name: ci, roles: [admin] }").unwrap();
+    let (_, secret) = fixture.registry.create_token(token).await.unwrap();
+    let text = secret.reveal().as_bytes();
+    let secret_part = &text[text.len() - 64..];
+    let mut seen = 0;
+    for entry in std::fs::read_dir(fixture.home.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(64).any(|window| window == secret_part));
+        seen += usize::from(bytes.windows(16).any(|window| window == &text[9..25]));
+    }
+    assert!(seen > 0, "its id is");
+}
+
+/// Of SQLite only: instances of a PostgreSQL database may be told twice.
+#[tokio::test]
+async fn a_write_that_changes_nothing_is_not_told() {
+    let fixture = fixture().await;
+    fixture.device("d", "{}").await;
+    let mut changes = fixture.registry.changes();
+    fixture.device("d", "{}").await;
+    assert_eq!(changes.try_recv(), Err(TryRecvError::Empty));
 }

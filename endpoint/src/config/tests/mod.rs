@@ -204,6 +204,7 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     let mut explicit = Config::parse(&uncommented, &path, []).unwrap();
     // Depends on the machine.
     explicit.registry.verify_workers = sample.registry.verify_workers;
+    assert!(explicit.registry.ca_certificates.take().is_some());
     assert_eq!(explicit.limits.maximum_keep_alive, NonZeroU16::new(3_600));
     explicit.limits.maximum_keep_alive = None;
     let [listener] = explicit.listeners.as_mut_slice() else {
@@ -225,4 +226,44 @@ fn every_key_of_the_sample_is_documented() {
     for key in keys {
         assert!(manual.contains(&format!("| `{key}` |")), "{key}");
     }
+}
+
+#[test]
+fn a_postgres_registry_needs_a_url_and_never_shows_its_password() {
+    let section = "[registry]\nstore = 'postgres'\nca_certificates = 'ca.pem'\n";
+    let url = (
+        "LANDFALL__REGISTRY__URL",
+        "postgres://u:s3cret@db.example/registry",
+    );
+    let config = parse_with(&format!("{LEAST}{section}"), &[url]).unwrap();
+    assert_eq!(config.registry.store, Store::Postgres);
+    let ca = config.registry.ca_certificates.as_deref();
+    assert_eq!(ca, Some(Path::new("/etc/landfall/ca.pem")));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let plain_listener = config.warnings().len();
+
+    let told = refusal(&format!("{LEAST}{section}"));
+    assert!(
+        told.contains("no url") && told.contains("LANDFALL__REGISTRY__URL"),
+        "{told}"
+    );
+    let told = refusal(&format!(
+        "{LEAST}[registry]\nurl = 'postgres://u:s3cret@h/d'\n"
+    ));
+    assert!(
+        told.contains("its store is \"sqlite\"") && !told.contains("s3cret"),
+        "{told}"
+    );
+    let told = refusal(&format!(
+        "{LEAST}{section}url = 'postgres://u:s3cret@h:port/d'\n"
+    ));
+    assert!(
+        told.contains("landfall.toml:7:") && told.contains("is no PostgreSQL URL"),
+        "{told}"
+    );
+    assert!(!told.contains("s3cret"), "{told}");
+
+    let open = format!("{LEAST}{section}url = 'postgres://u@db.example/d?sslmode=disable'\n");
+    let warnings = parse(&open).warnings();
+    assert_eq!(warnings.len(), plain_listener + 1, "{warnings:?}");
 }

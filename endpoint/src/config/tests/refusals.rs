@@ -26,7 +26,7 @@ fn unknown_keys_are_refused_by_name_and_line() {
         6,
         &["unknown field `x`"],
     );
-    refuses_more("[registry]\nurl = 'x'\n", 5, &["unknown field `url`"]);
+    refuses_more("[registry]\nuri = 'x'\n", 5, &["unknown field `uri`"]);
     refuses_more("[log]\nfile = 'x'\n", 5, &["unknown field `file`"]);
     refuses_more("[telemetry]\n", 4, &["unknown field `telemetry`"]);
     refuses_more(
@@ -47,11 +47,6 @@ fn what_a_later_version_has_is_refused_by_name() {
         "transport = 'websocket'\n",
         4,
         &["`websocket`", "not available"],
-    );
-    refuses_more(
-        "[registry]\nstore = 'postgres'\n",
-        5,
-        &["`postgres`", "not available"],
     );
     for kind in ["file", "kafka", "nats", "http", "mqtt"] {
         refuses_more(

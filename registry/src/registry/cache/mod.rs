@@ -176,6 +176,13 @@ impl Resources {
         Ok(self.devices.get_or_insert_async(&key, load).await?.resource)
     }
 
+    pub(super) fn forget_everything(&self) {
+        self.applications.clear();
+        self.devices.clear();
+        self.indirect.application_changed();
+        self.indirect.device_changed();
+    }
+
     pub(super) fn forget_application(&self, name: &str) {
         self.applications.remove(name);
         self.indirect.application_changed();

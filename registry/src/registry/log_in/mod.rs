@@ -73,6 +73,7 @@ impl Registry {
         let Inner {
             resources, store, ..
         } = &*self.0;
+        store.within_grace().await?;
         let Some(application) = resources.application(store, application).await? else {
             return Ok(Err(Cause::UnknownApplication));
         };

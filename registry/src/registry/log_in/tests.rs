@@ -21,7 +21,7 @@ async fn registry(folder: &TempDir, change: impl FnOnce(&mut Options)) -> Regist
     let mut options = Options::new(folder.path().join("registry.db"));
     options.password_cost = CHEAP;
     change(&mut options);
-    let registry = Registry::open(options).unwrap();
+    let registry = Registry::open(options).await.unwrap();
     let documents = format!(
         "metadata: {{ name: app }}
 ---

@@ -11,7 +11,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
@@ -41,7 +41,18 @@ struct Writer {
 }
 
 impl SqliteStore {
-    pub(crate) fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+    pub(crate) async fn open(path: PathBuf) -> Result<SqliteStore, OpenError> {
+        let name = path.display().to_string();
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open_blocking(&path)).await;
+        opened.unwrap_or_else(|error| {
+            Err(OpenError::Store {
+                store: name,
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    fn open_blocking(path: &Path) -> Result<SqliteStore, OpenError> {
         let lock = Lock::take(path)?;
         let connection = open::writer(path)?;
         let readers = (0..READERS)
@@ -57,6 +68,14 @@ impl SqliteStore {
             readers: Lane::start("registry-read", readers, |_| false).map_err(spawn)?,
             writer: Lane::start("registry-write", vec![writer], write::purge).map_err(spawn)?,
         })
+    }
+
+    /// Whether the file can be read.
+    pub(crate) async fn probe(&self) -> Result<(), Unavailable> {
+        self.readers
+            .run(|connection| read::probe(connection))
+            .await?
+            .map_err(failed)
     }
 
     /// The resource of that name, if there is one.
@@ -85,8 +104,6 @@ impl SqliteStore {
             .map_err(failed)
     }
 
-    /// Names of the resources of a parent that claim a value from `first` to `last` within a space,
-    /// both included, each once, in the order of their values: at most `limit`.
     pub(crate) async fn holders(
         &self,
         parent: ResourceId,

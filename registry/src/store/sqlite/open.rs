@@ -37,7 +37,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-                path: path.to_owned(),
+                store: path.display().to_string(),
             }),
             Err(TryLockError::Error(error)) => Err(OpenError::io(&lock_path, &error)),
         }
@@ -124,9 +124,9 @@ fn prepare(
         return Err(Failure::Open(OpenError::corrupt(path, reason)));
     }
     if version > MIGRATIONS.len() {
-        let (path, supported) = (path.to_owned(), MIGRATIONS.len());
+        let supported = MIGRATIONS.len();
         return Err(Failure::Open(OpenError::Newer {
-            path,
+            store: path.display().to_string(),
             found: version,
             supported,
         }));
@@ -143,7 +143,7 @@ fn prepare(
     if mode != "wal" {
         let reason = format!("the file system does not allow write-ahead logging ({mode})");
         return Err(Failure::Open(OpenError::Store {
-            path: path.to_owned(),
+            store: path.display().to_string(),
             reason,
         }));
     }

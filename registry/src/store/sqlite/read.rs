@@ -6,6 +6,12 @@ use zeroize::Zeroizing;
 use super::key;
 use crate::store::{Listed, PAGE_BYTES, PAGE_SCAN, Place, ResourceId, Row, Select, Space, Stored};
 
+/// Reads something, if only to see whether that can be done.
+pub(super) fn probe(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT revision FROM state", [], |row| row.get::<_, i64>(0))?;
+    Ok(())
+}
+
 pub(super) fn get(
     connection: &Connection,
     parent: ResourceId,

@@ -296,7 +296,7 @@ async fn what_is_left_to_remove_is_removed_after_a_restart() {
     assert_eq!(count(&connection, "doomed"), 1);
     drop(connection);
 
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(path.clone()).await.unwrap();
     let mut left = 1;
     while left > 0 {
         left = store
@@ -318,7 +318,7 @@ async fn what_is_left_to_remove_is_removed_after_a_restart() {
 async fn a_job_is_done_although_its_caller_has_gone_and_before_the_store_is_closed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("registry.db");
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(path.clone()).await.unwrap();
     let put = store.commit(vec![Put {
         place: place("app", None),
         expected: Expected::Absent,
@@ -329,6 +329,6 @@ async fn a_job_is_done_although_its_caller_has_gone_and_before_the_store_is_clos
     let _ = put.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     drop(put);
     drop(store);
-    let store = SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(path.clone()).await.unwrap();
     assert!(store.get(ResourceId::ROOT, "app").await.unwrap().is_some());
 }
