@@ -9,7 +9,11 @@ use dashmap::DashMap;
 use crate::connection::Link;
 
 /// The connections of one application, by device; of one device, oldest first.
-type Devices = DashMap<Box<str>, Vec<Arc<Link>>>;
+#[derive(Default)]
+struct Devices {
+    links: DashMap<Box<str>, Vec<Arc<Link>>>,
+    count: AtomicUsize,
+}
 
 /// All connections that were let in and are not over.
 #[derive(Default)]
@@ -27,6 +31,12 @@ impl Sessions {
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Number of connections of an application.
+    pub fn len_of(&self, application: &str) -> usize {
+        self.devices(application)
+            .map_or(0, |devices| devices.count.load(Ordering::Relaxed))
     }
 
     fn devices(&self, application: &str) -> Option<Arc<Devices>> {
@@ -73,7 +83,10 @@ impl Sessions {
     ) -> Vec<Arc<Link>> {
         let identity = &link.identity;
         let devices = self.devices_or_new(&identity.application);
-        let mut links = devices.entry(Box::from(&*identity.device)).or_default();
+        let mut links = devices
+            .links
+            .entry(Box::from(&*identity.device))
+            .or_default();
         if links.is_empty() {
             *links = Vec::with_capacity(1);
             on_first();
@@ -88,6 +101,7 @@ impl Sessions {
         leaving.extend(links.iter().filter(stays).take(excess).cloned());
         links.push(Arc::clone(link));
         self.count.fetch_add(1, Ordering::Relaxed);
+        devices.count.fetch_add(1, Ordering::Relaxed);
         leaving
     }
 
@@ -97,15 +111,16 @@ impl Sessions {
         let Some(devices) = self.devices(&identity.application) else {
             return;
         };
-        let dashmap::Entry::Occupied(mut entry) = devices.entry(Box::from(&*identity.device))
+        let dashmap::Entry::Occupied(mut entry) = devices.links.entry(Box::from(&*identity.device))
         else {
             return;
         };
         let links = entry.get_mut();
         let before = links.len();
         links.retain(|other| !Arc::ptr_eq(other, link));
-        self.count
-            .fetch_sub(before - links.len(), Ordering::Relaxed);
+        let gone = before - links.len();
+        self.count.fetch_sub(gone, Ordering::Relaxed);
+        devices.count.fetch_sub(gone, Ordering::Relaxed);
         if links.is_empty() && before > 0 {
             on_last();
             entry.remove();
@@ -115,7 +130,9 @@ impl Sessions {
     /// The connections of a device, oldest first.
     pub fn of_device(&self, application: &str, device: &str) -> Vec<Arc<Link>> {
         let devices = self.devices(application);
-        let links = devices.as_ref().and_then(|devices| devices.get(device));
+        let links = devices
+            .as_ref()
+            .and_then(|devices| devices.links.get(device));
         links.map(|links| links.clone()).unwrap_or_default()
     }
 
@@ -143,6 +160,7 @@ impl Sessions {
 
 fn all_links(devices: &Devices) -> Vec<Arc<Link>> {
     devices
+        .links
         .iter()
         .flat_map(|links| links.value().clone())
         .collect()
@@ -156,13 +174,14 @@ mod tests {
 
     use super::*;
     use crate::connection::Identity;
+    use crate::listener::Peer;
 
     fn link(device: &str, client_id: &str) -> Arc<Link> {
         let identity = Identity {
             application: "app".into(),
             device: device.into(),
             client_id: client_id.into(),
-            peer: ([127, 0, 0, 1], 1).into(),
+            peer: Peer::Local,
             transport: "tcp",
             version: Version::V5,
             since: SystemTime::UNIX_EPOCH,
@@ -208,6 +227,7 @@ mod tests {
         sessions.add(&two, 4, || firsts += 1);
         assert_eq!(firsts, 1);
         assert_eq!(sessions.len(), 2);
+        assert_eq!((sessions.len_of("app"), sessions.len_of("other")), (2, 0));
         let mut lasts = 0;
         sessions.remove(&one, || lasts += 1);
         assert_eq!(lasts, 0);
@@ -215,6 +235,7 @@ mod tests {
         sessions.remove(&two, || lasts += 1);
         assert_eq!(lasts, 1);
         assert!(sessions.is_empty());
+        assert_eq!(sessions.len_of("app"), 0);
         assert!(sessions.of_device("app", "d").is_empty());
     }
 }

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::harness::log::Log;
 use crate::harness::ports::Ports;
 use crate::harness::process::Process;
+use crate::tools::node;
 
 /// A running demo, with what it printed.
 struct Demo {
@@ -22,7 +23,7 @@ struct Demo {
 
 impl Demo {
     fn start(data_dir: &Path) -> Self {
-        let (process, log) = spawn(data_dir, Ports::pick());
+        let (process, log) = spawn(data_dir, &Ports::pick(3));
         // The last of what it prints.
         log.wait_for(0, &["Ctrl-C"]);
         Self { process, log }
@@ -66,8 +67,13 @@ impl Demo {
     }
 }
 
-fn spawn(data_dir: &Path, ports: Ports) -> (Process, Log) {
-    let Ports { mqtt, api, ops } = ports;
+fn spawn(data_dir: &Path, ports: &Ports) -> (Process, Log) {
+    let Ports {
+        mqtt,
+        api,
+        ops,
+        more,
+    } = ports;
     let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
     command
         .args([
@@ -77,6 +83,9 @@ fn spawn(data_dir: &Path, ports: Ports) -> (Process, Log) {
             "--http-port",
             &api.to_string(),
         ])
+        .args(["--tls-port", &more[0].to_string()])
+        .args(["--ws-port", &more[1].to_string()])
+        .args(["--wss-port", &more[2].to_string()])
         .args(["--ops-port", &ops.to_string(), "--data-dir"])
         .arg(data_dir)
         .stdin(Stdio::null())
@@ -159,6 +168,51 @@ fn the_printed_lines_work_side_by_side() {
 }
 
 #[test]
+fn the_printed_lines_of_every_transport_work() {
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(&folder.path().join("a demo"));
+    for line in [
+        demo.line("mosquitto_pub", "--cafile"),
+        demo.line("mosquitto_pub", "--cert"),
+        demo.line("mosquitto_pub", "--psk"),
+        demo.line("npx", "-C ws "),
+        demo.line("npx", "-C wss "),
+    ] {
+        // As installed for the tests, and no download.
+        let mqtt = node::packages().join("node_modules/.bin/mqtt");
+        let line = line.replacen("npx mqtt", mqtt.to_str().unwrap(), 1);
+        let output = demo.shell(&[line]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let events = demo.shell(&[format!("{} -s", demo.line("curl", "/api/events/"))]);
+    let events: Value = serde_json::from_slice(&events.stdout).expect("a batch of events");
+    let published: Vec<(&str, f64)> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["subject"] == "temp")
+        .map(|event| {
+            (
+                event["device"].as_str().unwrap(),
+                event["data"]["temp"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    let sensor = "sensor01";
+    assert_eq!(
+        published,
+        [
+            (sensor, 21.5),
+            (sensor, 23.0),
+            (sensor, 23.5),
+            ("psk01", 24.0),
+            (sensor, 24.5),
+            (sensor, 25.0)
+        ]
+    );
+}
+
+#[test]
 fn the_printed_command_lines_work() {
     let folder = TempDir::new().unwrap();
     let demo = Demo::start(&folder.path().join("demo"));
@@ -177,6 +231,7 @@ fn the_next_demo_goes_on_with_the_same_files() {
     let data_dir = folder.path().join("demo");
     let mut demo = Demo::start(&data_dir);
     let token = fs::read_to_string(data_dir.join("token")).unwrap();
+    let ca = fs::read_to_string(data_dir.join("ca.pem")).unwrap();
     let mode = fs::metadata(data_dir.join("token"))
         .unwrap()
         .permissions()
@@ -187,6 +242,7 @@ fn the_next_demo_goes_on_with_the_same_files() {
 
     let demo = Demo::start(&data_dir);
     assert_eq!(fs::read_to_string(data_dir.join("token")).unwrap(), token);
+    assert_eq!(fs::read_to_string(data_dir.join("ca.pem")).unwrap(), ca);
     let curl = format!("{} -s", demo.line("curl", "/api/events/"));
     let events: Value = serde_json::from_slice(&demo.shell(&[curl]).stdout).unwrap();
     let published = events.as_array().unwrap().iter();
@@ -199,9 +255,9 @@ fn the_next_demo_goes_on_with_the_same_files() {
 #[test]
 fn a_port_that_is_taken_is_named_with_the_option_that_moves_it() {
     let folder = TempDir::new().unwrap();
-    let ports = Ports::pick();
+    let ports = Ports::pick(3);
     let _holder = TcpListener::bind(("127.0.0.1", ports.api)).unwrap();
-    let (mut process, log) = spawn(&folder.path().join("demo"), ports);
+    let (mut process, log) = spawn(&folder.path().join("demo"), &ports);
     assert!(!process.wait().success());
     log.finish();
     let said = log.lines().join("\n");

@@ -37,8 +37,9 @@ def properties(packet, **values):
 class Device:
     """One connection of a device of application `app`."""
 
-    def __init__(self, name, protocol, client_id=None, clean=True, manual_ack=False):
+    def __init__(self, name, protocol, client_id=None, clean=True, manual_ack=False, transport="tcp", port=PORT):
         self.name = name
+        self.port = port
         self.protocol = protocol
         self.clean = clean
         self.connacks = queue.Queue()
@@ -53,6 +54,7 @@ class Device:
             protocol=protocol,
             reconnect_on_failure=False,
             manual_ack=manual_ack,
+            transport=transport,
             **settings,
         )
         self.client.username_pw_set(f"{name}@app", PASSWORDS.get(name))
@@ -75,7 +77,7 @@ class Device:
         settings = {}
         if self.protocol == V5:
             settings = {"clean_start": self.clean, "properties": props}
-        self.client.connect(HOST, PORT, keepalive=keepalive, **settings)
+        self.client.connect(HOST, self.port, keepalive=keepalive, **settings)
         self.client.loop_start()
         code, props, _flags = self.connacks.get(timeout=DEADLINE)
         return code, props

@@ -57,6 +57,43 @@ pub enum ClaimError {
     Encoding,
 }
 
+/// The device that a user name names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Application.
+    pub application: String,
+    /// Device within the application.
+    pub device: String,
+}
+
+impl Named {
+    /// The device that CONNECT's user name names, if it has the form `<device>@<application>`.
+    pub fn of(connect: &Connect<'_>) -> Option<Self> {
+        Self::read(user_name(connect)?)
+    }
+
+    /// Reads `<device>@<application>`, as it stands in a user name or a pre-shared key's identity.
+    pub fn read(text: &str) -> Option<Self> {
+        let (device, application) = split_identity(text).ok()??;
+        Some(Self {
+            application,
+            device,
+        })
+    }
+}
+
+/// The user name, if there is one: an empty one means none, and AWS clients append what they
+/// are (`?SDK=…`) and whom they ask (`?x-amz-…`).
+fn user_name<'a>(connect: &Connect<'a>) -> Option<&'a str> {
+    let text = connect.user_name?;
+    let appended = ["?SDK=", "?x-amz-"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
+    let name = appended.map_or(text, |start| text.get(..start).unwrap_or(text));
+    (!name.is_empty()).then_some(name)
+}
+
 impl Claim {
     /// Reads the claim: `<device>@<application>` as user name with the device's password, else any
     /// user name with `<device>@<application>` as client id. Without a user name (or with an empty
@@ -69,9 +106,8 @@ impl Claim {
         connect: &Connect<'_>,
         anonymous: Option<&(String, String)>,
     ) -> Result<Self, ClaimError> {
-        let user = match connect.user_name {
-            None | Some("") => return Self::anonymous(anonymous),
-            Some(user) => user,
+        let Some(user) = user_name(connect) else {
+            return Self::anonymous(anonymous);
         };
         let password = connect.password.ok_or(ClaimError::NoPassword)?.to_vec();
         if let Some((device, application)) = split_identity(user)? {
@@ -215,6 +251,38 @@ mod tests {
         let anonymous = ("dev".to_owned(), "app".to_owned());
         let claim = Claim::of(&connect("", Some("")), Some(&anonymous)).unwrap();
         assert_eq!((&*claim.device, claim.proof), ("dev", Proof::Anonymous));
+    }
+
+    #[test]
+    fn what_aws_clients_append_to_a_user_name_is_ignored() {
+        for (user, device) in [
+            ("sensor01@demo?SDK=Python&Version=1.4.9", "sensor01"),
+            (
+                "sensor01@demo?x-amz-customauthorizer-name=a&SDK=x",
+                "sensor01",
+            ),
+        ] {
+            assert_eq!(
+                claimed("", user),
+                Ok((device.into(), "demo".into())),
+                "{user}"
+            );
+        }
+        let sdk = connect("a@b", Some("?SDK=Python&Version=1.4.9"));
+        assert_eq!(Claim::of(&sdk, None), Err(ClaimError::NoUserName));
+        assert_eq!(Named::of(&sdk), None);
+        assert_eq!(claimed("", "a@b?sdk=c"), Ok(("a".into(), "b?sdk=c".into())));
+    }
+
+    #[test]
+    fn a_user_name_names_a_device_whatever_proves_it() {
+        let without_password = Connect {
+            password: None,
+            ..connect("x@y", Some("a%40b@c"))
+        };
+        let named = Named::of(&without_password).unwrap();
+        assert_eq!((&*named.device, &*named.application), ("a@b", "c"));
+        assert_eq!(Named::of(&connect("x@y", Some("operator"))), None);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `serve` and `check-config`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{config::Config, server::Server};
+use crate::{config::Config, listener::Entrance, server::Server};
 
 use super::{Failure, output, start_logging};
 
@@ -28,14 +28,33 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let server = Server::start(config).await.map_err(Failure::new)?;
     let addresses = server.addresses();
-    for address in &addresses.listeners {
-        tracing::info!(%address, "serving MQTT");
+    for (address, listener) in addresses
+        .listeners
+        .iter()
+        .zip(&server.shared().config.listeners)
+    {
+        let (transport, tls) = (&listener.transport, listener.tls.is_some());
+        tracing::info!(%address, %transport, tls, "serving MQTT");
     }
     tracing::info!(address = %addresses.api, "serving the API");
     if let Some(address) = addresses.ops {
         tracing::info!(%address, "serving metrics and health");
     }
+    reload_on_hangup(&server)?;
     server.run(stop).await;
+    Ok(())
+}
+
+/// SIGHUP has certificates and keys loaded again.
+fn reload_on_hangup(server: &Server) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())
+        .map_err(|error| Failure::new(format_args!("cannot take signals: {error}")))?;
+    let shared = Arc::clone(server.shared());
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            shared.reload();
+        }
+    });
     Ok(())
 }
 
@@ -43,6 +62,10 @@ pub(super) fn check(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path).map_err(Failure::new)?;
     for warning in config.warnings() {
         eprintln!("warning: {warning}");
+    }
+    for listener in &config.listeners {
+        Entrance::new(listener, &config.limits)
+            .map_err(|error| Failure::new(format_args!("listener {}: {error}", listener.bind)))?;
     }
     output::line(format_args!("{}: valid", path.display()))
 }

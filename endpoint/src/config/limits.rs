@@ -43,7 +43,15 @@ pub struct LimitsConfig {
     /// Commands that may wait to be written to one connection. Default 32. A command beyond it is
     /// refused, and its sender is told.
     pub command_queue: NonZeroUsize,
-    /// From the start of a connection to its complete CONNECT. Default 10s, from 1s to 5m.
+    /// Connections of one application at once; one more is told that the quota is exceeded. Default:
+    /// only `connections` counts.
+    pub connections_per_application: Option<NonZeroUsize>,
+    /// From the start of a connection to the end of its PROXY header, TLS handshake and HTTP
+    /// upgrade, where the listener has them. Default 10s, from 1s to 5m. Small devices on slow links
+    /// need more.
+    #[serde(deserialize_with = "connect_timeout")]
+    pub handshake_timeout: Duration,
+    /// From there to the complete CONNECT. Default 10s, from 1s to 5m.
     #[serde(deserialize_with = "connect_timeout")]
     pub connect_timeout: Duration,
     /// Failed log-ins of one address (of IPv6: of its /64 network) that are free within 10 minutes;
@@ -100,6 +108,8 @@ impl Default for LimitsConfig {
         Self {
             connections: non_zero(100_000),
             connections_per_device: non_zero(4),
+            connections_per_application: None,
+            handshake_timeout: Duration::from_secs(10),
             maximum_packet_size: session.maximum_packet_size,
             receive_maximum: session.receive_maximum,
             topic_alias_maximum: session.topic_alias_maximum,

@@ -23,7 +23,6 @@ mod tests;
 pub mod value;
 
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -37,7 +36,10 @@ use source::Source;
 pub use api::ApiConfig;
 pub use error::{ConfigError, Place};
 pub use limits::LimitsConfig;
-pub use listener::{AnonymousDevice, ListenerConfig, Transport};
+pub use listener::{
+    AnonymousDevice, Bind, CertificateFiles, ListenerConfig, Network, TlsConfig, TlsVersion,
+    Transport, Trusted, WebSocketConfig,
+};
 pub use logging::{LogConfig, LogFormat};
 pub use ops::OpsConfig;
 pub use registry::{RegistryConfig, Store};
@@ -124,9 +126,16 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for listener in &self.listeners {
-            if !listener.bind.ip().is_loopback() {
+            if !listener.bind.is_local() && listener.tls.is_none() {
                 warnings.push(format!(
-                    "listener {} is plain MQTT: passwords and data cross the network in clear text",
+                    "listener {} has no TLS: passwords and data cross the network in clear text",
+                    listener.bind
+                ));
+            }
+            if listener.tls.as_ref().is_some_and(|tls| tls.legacy_rsa) {
+                warnings.push(format!(
+                    "listener {} serves RSA key exchange: whoever gets its key later can read what \
+                     was recorded",
                     listener.bind
                 ));
             }
@@ -210,16 +219,18 @@ impl Root {
         for listener in &self.listeners {
             binds.claim("a listener", &listener.bind)?;
         }
-        binds.claim("[api]", &self.api.bind)?;
+        let tcp =
+            |bind: &Spanned<SocketAddr>| Spanned::new(bind.span(), Bind::Tcp(*bind.get_ref()));
+        binds.claim("[api]", &tcp(&self.api.bind))?;
         if let Some(ops) = &self.ops {
-            binds.claim("[ops]", &ops.bind)?;
+            binds.claim("[ops]", &tcp(&ops.bind))?;
         }
         Ok(Config {
             instance: instance(self.instance)?,
             listeners: self
                 .listeners
                 .into_iter()
-                .map(listener::RawListener::resolve)
+                .map(|listener| listener.resolve(folder))
                 .collect::<Result<_, _>>()?,
             limits: self.limits,
             api: self.api.resolve(folder, &data_dir)?,
@@ -245,31 +256,21 @@ fn instance(name: Spanned<String>) -> Result<String, Flaw> {
 
 /// The addresses spoken for so far, to name two sections that want the same one.
 #[derive(Default)]
-struct Binds(Vec<(&'static str, SocketAddr)>);
+struct Binds(Vec<(&'static str, Bind)>);
 
 impl Binds {
-    fn claim(&mut self, who: &'static str, bind: &Spanned<SocketAddr>) -> Result<(), Flaw> {
-        let address = *bind.get_ref();
+    fn claim(&mut self, who: &'static str, bind: &Spanned<Bind>) -> Result<(), Flaw> {
+        let address = bind.get_ref();
         // Port 0 asks the system for a free one.
-        let taken = self
-            .0
-            .iter()
-            .find(|(_, other)| address.port() != 0 && *other == address);
+        let any = address.tcp().is_some_and(|tcp| tcp.port() == 0);
+        let taken = self.0.iter().find(|(_, other)| !any && other == address);
         if let Some((holder, _)) = taken {
             return Err(Flaw::at(
                 bind,
                 format_args!("{who} cannot have {address}: {holder} has it"),
             ));
         }
-        self.0.push((who, address));
+        self.0.push((who, address.clone()));
         Ok(())
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mqtt => "mqtt",
-        })
     }
 }

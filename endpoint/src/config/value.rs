@@ -142,12 +142,20 @@ fn text<'de, D: Deserializer<'de>>(
 pub(super) fn address<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<std::net::SocketAddr, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    parse_address(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Reads an IP address and a port.
+///
+/// # Errors
+///
+/// A sentence that says what is expected, if `text` is not that.
+pub fn parse_address(text: &str) -> Result<std::net::SocketAddr, String> {
     text.parse().map_err(|_| {
-        D::Error::custom(format_args!(
+        format!(
             "`{text}` is no address and port: write for example \"127.0.0.1:1883\" or \
              \"[::]:1883\""
-        ))
+        )
     })
 }
 

@@ -1,24 +1,22 @@
 //! The gate: CONNECT is read, the device logs in, CONNACK is written.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use landfall_protocol::session::{Accept, Close, Event, Session};
 use landfall_protocol::{ReasonCode, Version};
-use landfall_registry::{CredentialId, Found, LogInError, Presented};
 use tokio::io::ReadBuf;
 
 use super::farewell::{await_close, finish_writing};
+use super::log_in::{LoggedIn, log_in};
 use super::owned::OwnedPublish;
-use super::throttling::{self, NoLogIn};
 use super::uplink::Uplink;
-use super::{Door, Identity, Link, Scratch, Stream};
-use crate::auth::{Claim, ClaimError, Proof};
-use crate::dialect;
-use crate::server::Shared;
+use super::{Door, Identity, Link, Origin, Scratch, Stream};
+use crate::auth::{Claim, ClaimError, Named, Proven};
+use crate::listener::Peer;
+use crate::server::{Place, Shared};
 use crate::telemetry::{ConnectRefused, Connected, LogInOutcome};
 
 /// A connection that was let in.
@@ -29,43 +27,30 @@ pub(super) struct Admitted {
     pub(super) link: Arc<Link>,
     pub(super) uplink: Uplink,
     pub(super) will: Option<Box<OwnedPublish>>,
+    /// Its place among those of the listener.
+    pub(super) place: Option<Place>,
 }
 
 /// What CONNECT asks for, with memory of its own.
-struct Request {
-    claim: Result<Claim, ClaimError>,
+pub(super) struct Request {
+    /// What user name and password say.
+    pub(super) claim: Result<Claim, ClaimError>,
+    /// The device that the user name names, whatever proves it.
+    pub(super) named: Option<Named>,
     client_id: Box<str>,
     client_id_made_up: bool,
-    will: Option<OwnedPublish>,
+    pub(super) will: Option<OwnedPublish>,
     version: Version,
-}
-
-/// Why a client is kept out: what it is told, and what the log is told.
-struct Denied {
-    reason: ReasonCode,
-    text: Option<&'static str>,
-    outcome: LogInOutcome,
-    cause: String,
-}
-
-impl Denied {
-    fn new(reason: ReasonCode, outcome: LogInOutcome, cause: impl Into<String>) -> Self {
-        Self {
-            reason,
-            text: None,
-            outcome,
-            cause: cause.into(),
-        }
-    }
 }
 
 /// Reads CONNECT and lets the client in; `None` once it has been told why not.
 pub(super) async fn admit<S: Stream>(
     stream: &mut S,
-    peer: SocketAddr,
+    origin: Origin,
     door: &Door,
     shared: &Arc<Shared>,
 ) -> Option<Admitted> {
+    let peer = origin.peer;
     let mut session = Session::new(shared.clock.now());
     let mut pending = Vec::new();
     let Some(request) = read_connect(stream, &mut session, &mut pending, door, shared).await else {
@@ -74,10 +59,13 @@ pub(super) async fn admit<S: Stream>(
             // A probe: somebody looked whether the port is open.
             return None;
         }
-        let cause = close.map_or_else(String::new, |close| close.to_string());
+        let cause = match instead_of_mqtt(&pending) {
+            Some(instead) => instead.to_owned(),
+            None => close.map_or_else(String::new, |close| close.to_string()),
+        };
         let refused = ConnectRefused {
             peer,
-            claim: None,
+            who: None,
             outcome: LogInOutcome::Protocol,
             cause,
         };
@@ -85,15 +73,14 @@ pub(super) async fn admit<S: Stream>(
         say_farewell(stream, &mut session).await;
         return None;
     };
-    match log_in(&request, peer, shared).await {
-        Ok((found, credential)) => Some(let_in(
-            request, found, credential, session, pending, peer, door, shared,
+    match log_in(&request, &origin, door, shared).await {
+        Ok(logged_in) => Some(let_in(
+            request, logged_in, session, pending, peer, door, shared,
         )),
         Err(denied) => {
-            let claim = request.claim.as_ref().ok();
             let refused = ConnectRefused {
                 peer,
-                claim,
+                who: request.who(&origin.proven),
                 outcome: denied.outcome,
                 cause: denied.cause,
             };
@@ -103,6 +90,48 @@ pub(super) async fn admit<S: Stream>(
             None
         }
     }
+}
+
+impl Request {
+    /// Application and device that the client says it is, for the log.
+    fn who<'a>(&'a self, proven: &'a Proven) -> Option<(&'a str, &'a str)> {
+        if let Proven::PreSharedKey {
+            application,
+            device,
+            ..
+        } = proven
+        {
+            return Some((application, device));
+        }
+        let claim = self.claim.as_ref().ok();
+        let claimed = claim.map(|claim| (&*claim.application, &*claim.device));
+        let named = self.named.as_ref();
+        claimed.or(named.map(|named| (&*named.application, &*named.device)))
+    }
+}
+
+/// What a client speaks that does not speak MQTT, for the log.
+fn instead_of_mqtt(bytes: &[u8]) -> Option<&'static str> {
+    // A TLS handshake record (RFC 8446, 5.1); in MQTT it would be a CONNECT with reserved flags.
+    if bytes.starts_with(&[0x16, 0x03]) {
+        return Some("TLS where none is spoken: this listener has no [listeners.tls]");
+    }
+    let verbs: [&[u8]; 6] = [
+        b"GET ",
+        b"POST ",
+        b"PUT ",
+        b"HEAD ",
+        b"OPTIONS ",
+        b"CONNECT ",
+    ];
+    let http = verbs.iter().any(|verb| bytes.starts_with(verb));
+    if http {
+        return Some("HTTP where MQTT is spoken: this listener has no transport = \"websocket\"");
+    }
+    if bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n") {
+        return Some("a PROXY header from a peer that proxy_protocol does not name");
+    }
+    None
 }
 
 /// `None`: the session is closed, with a reason of its own.
@@ -123,6 +152,7 @@ async fn read_connect<S: Stream>(
             };
             let request = Request {
                 claim: Claim::of(&connect, door.anonymous.as_ref()),
+                named: Named::of(&connect),
                 client_id_made_up: connect.client_id.is_empty(),
                 client_id: match connect.client_id {
                     "" => format!("landfall-{}", uuid::Uuid::new_v4().simple()).into(),
@@ -165,126 +195,21 @@ async fn read_more<S: Stream>(stream: &mut S, pending: &mut Vec<u8>) -> bool {
     .await
 }
 
-/// Who the client is, if it may connect.
-async fn log_in(
-    request: &Request,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> Result<(Found, Option<CredentialId>), Denied> {
-    if shared.is_stopping() {
-        let outcome = LogInOutcome::Stopping;
-        return Err(Denied::new(
-            ReasonCode::SERVER_UNAVAILABLE,
-            outcome,
-            "the server stops",
-        ));
-    }
-    if shared.sessions.len() >= shared.config.limits.connections.get() {
-        let outcome = LogInOutcome::Limit;
-        return Err(Denied::new(
-            ReasonCode::QUOTA_EXCEEDED,
-            outcome,
-            "too many connections",
-        ));
-    }
-    let claim = request.claim.as_ref().map_err(|error| {
-        Denied::new(
-            ReasonCode::BAD_USER_NAME_OR_PASSWORD,
-            LogInOutcome::Credentials,
-            error.to_string(),
-        )
-    })?;
-    let (found, credential) = verify(claim, peer, shared).await?;
-    if let Some(will) = &request.will {
-        let spec = landfall_registry::effective_dialect(&found.application, &found.device);
-        dialect::destination(&spec, will.topic()).map_err(|error| Denied {
-            text: Some("the will's topic is not one of this dialect"),
-            ..Denied::new(
-                ReasonCode::TOPIC_NAME_INVALID,
-                LogInOutcome::Will,
-                format!("will topic: {error}"),
-            )
-        })?;
-    }
-    Ok((found, credential))
-}
-
-async fn verify(
-    claim: &Claim,
-    peer: SocketAddr,
-    shared: &Shared,
-) -> Result<(Found, Option<CredentialId>), Denied> {
-    let presented = match &claim.proof {
-        Proof::Password(password) => Presented::Password(password),
-        Proof::User { user, password } => Presented::UserPassword { user, password },
-        Proof::Anonymous => return anonymous(claim, shared).await,
-    };
-    match throttling::log_in(claim, presented, peer.ip(), shared).await {
-        Ok(log_in) => {
-            let credential = log_in.credential.clone();
-            Ok((log_in.into(), Some(credential)))
-        }
-        Err(NoLogIn::Throttled(reason, cause)) => {
-            Err(Denied::new(reason, LogInOutcome::Throttled, cause))
-        }
-        Err(NoLogIn::Refused(LogInError::Refused(cause))) => Err(Denied::new(
-            ReasonCode::BAD_USER_NAME_OR_PASSWORD,
-            LogInOutcome::Credentials,
-            cause.to_string(),
-        )),
-        Err(NoLogIn::Refused(LogInError::Busy)) => Err(Denied::new(
-            ReasonCode::SERVER_BUSY,
-            LogInOutcome::Busy,
-            "too many log-ins wait for their verification",
-        )),
-        Err(NoLogIn::Refused(LogInError::Unavailable(error))) => Err(Denied::new(
-            ReasonCode::SERVER_UNAVAILABLE,
-            LogInOutcome::Unavailable,
-            error.to_string(),
-        )),
-    }
-}
-
-async fn anonymous(
-    claim: &Claim,
-    shared: &Shared,
-) -> Result<(Found, Option<CredentialId>), Denied> {
-    let found = shared
-        .registry
-        .device(&claim.application, &claim.device)
-        .await;
-    let found = found.map_err(|error| {
-        Denied::new(
-            ReasonCode::SERVER_UNAVAILABLE,
-            LogInOutcome::Unavailable,
-            error.to_string(),
-        )
-    })?;
-    match found {
-        Some(found) if found.enabled() => Ok((found, None)),
-        _ => Err(Denied::new(
-            ReasonCode::BAD_USER_NAME_OR_PASSWORD,
-            LogInOutcome::Credentials,
-            "the listener's anonymous device is unknown or disabled",
-        )),
-    }
-}
-
 /// Enters the connection into the table, sends others away, and writes CONNACK.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is used once, and all are needed here"
-)]
 fn let_in(
     request: Request,
-    found: Found,
-    credential: Option<CredentialId>,
+    logged_in: LoggedIn,
     mut session: Session,
     pending: Vec<u8>,
-    peer: SocketAddr,
+    peer: Peer,
     door: &Door,
     shared: &Arc<Shared>,
 ) -> Admitted {
+    let LoggedIn {
+        found,
+        credential,
+        place,
+    } = logged_in;
     let application: Arc<str> = shared.sessions.application_name(found.application.name());
     let route = shared.sinks.route(&found.application);
     let identity = Identity {
@@ -324,6 +249,7 @@ fn let_in(
         link,
         uplink,
         will,
+        place,
     }
 }
 

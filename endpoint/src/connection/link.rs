@@ -4,7 +4,6 @@
 //! batches that are on their way through a sink.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -16,6 +15,7 @@ use landfall_registry::{CredentialId, Found};
 
 use crate::command::Handed;
 use crate::dialect::Inbox;
+use crate::listener::Peer;
 
 /// Who is connected, from where, since when.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ pub struct Identity {
     pub device: Arc<str>,
     /// Client id; made up if the client gave none.
     pub client_id: Box<str>,
-    /// The address it connects from.
-    pub peer: SocketAddr,
-    /// `tcp`.
+    /// Where it connects from.
+    pub peer: Peer,
+    /// `tcp`, `tls`, `ws`, `wss` or `unix`.
     pub transport: &'static str,
     /// Protocol version.
     pub version: Version,

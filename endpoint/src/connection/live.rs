@@ -17,7 +17,7 @@ use super::incoming::Asking;
 use super::owned::OwnedPublish;
 use super::uplink::Uplink;
 use super::{Door, Link, Scratch, Stream};
-use crate::server::Shared;
+use crate::server::{Place, Shared};
 
 /// A closed session's last bytes may take this many milliseconds.
 const LINGER: Time = 5_000;
@@ -49,6 +49,8 @@ pub(super) struct Live<S> {
     /// Since when a publish cannot be taken for lack of room in a sink.
     no_room_since: Option<Time>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Free again with the connection.
+    _place: Option<Place>,
 }
 
 /// How a turn went on.
@@ -69,6 +71,7 @@ impl<S: Stream> Live<S> {
             link,
             uplink,
             will,
+            place,
         } = admitted;
         Self {
             stream,
@@ -88,6 +91,7 @@ impl<S: Stream> Live<S> {
             unwritten_since: None,
             no_room_since: None,
             timer: None,
+            _place: place,
         }
     }
 

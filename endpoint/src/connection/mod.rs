@@ -4,6 +4,7 @@
 //! moves bytes, events and commands until the session is over; `ending` publishes the will and
 //! takes the connection out of the table.
 //!
+//! - `log_in`: who the client is, if it may connect;
 //! - `link`: the half that others hold (mailbox, sinks' reports);
 //! - `uplink`: publish → dialect → gateway rule → event → sinks;
 //! - `downlink`: commands → deliveries → acknowledgements;
@@ -18,31 +19,57 @@ mod gate;
 mod incoming;
 mod link;
 mod live;
+mod log_in;
 mod owned;
 mod scratch;
 mod subscribing;
 mod throttling;
 mod uplink;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use landfall_protocol::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::server::Shared;
+use crate::auth::Proven;
+use crate::listener::Peer;
+use crate::server::{Places, Shared};
 
 pub use link::{Identity, Link, Offer};
 use scratch::Scratch;
 
 /// A byte stream from a client.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// Any stream: what plain TCP is not, so that the driver is compiled twice and not a dozen times.
+pub type BoxStream = Box<dyn Stream>;
+
+/// Where a connection comes from, and what is known of it before its first packet.
+#[derive(Debug)]
+pub struct Origin {
+    /// The other end.
+    pub peer: Peer,
+    /// What the client proved in its handshake.
+    pub proven: Proven,
+    /// Its address connects too often: it is told so, and let in by nothing.
+    pub over_rate: bool,
+}
+
+impl Origin {
+    /// A connection of which no more is known than its other end.
+    pub const fn of(peer: Peer) -> Self {
+        Self {
+            peer,
+            proven: Proven::Nothing,
+            over_rate: false,
+        }
+    }
+}
 
 /// What a connection knows of the listener it came through.
-#[derive(Debug)]
 pub struct Door {
-    /// For the log and the list of connections: `tcp`.
+    /// For the log and the list of connections: `tcp`, `tls`, `ws`, `wss` or `unix`.
     pub transport: &'static str,
     /// Limits of its sessions.
     pub limits: Limits,
@@ -50,6 +77,8 @@ pub struct Door {
     pub subscriptions: usize,
     /// Device and application that clients without credentials become.
     pub anonymous: Option<(String, String)>,
+    /// Places for those that are let in, if the listener has a limit of its own.
+    pub admitted: Option<Places>,
 }
 
 /// Serves one connection until its end.
@@ -58,11 +87,11 @@ pub struct Door {
 /// soon as the client is in.
 pub fn serve<S: Stream>(
     stream: S,
-    peer: SocketAddr,
+    origin: Origin,
     door: Arc<Door>,
     shared: Arc<Shared>,
 ) -> impl Future<Output = ()> {
-    let opening = Box::pin(open(stream, peer, door, shared));
+    let opening = Box::pin(open(stream, origin, door, shared));
     async move {
         let Some(mut live) = opening.await else {
             return;
@@ -74,10 +103,10 @@ pub fn serve<S: Stream>(
 
 async fn open<S: Stream>(
     mut stream: S,
-    peer: SocketAddr,
+    origin: Origin,
     door: Arc<Door>,
     shared: Arc<Shared>,
 ) -> Option<Box<live::Live<S>>> {
-    let admitted = gate::admit(&mut stream, peer, &door, &shared).await?;
+    let admitted = gate::admit(&mut stream, origin, &door, &shared).await?;
     Some(Box::new(live::Live::new(stream, door, shared, admitted)))
 }

@@ -1,11 +1,12 @@
 //! Log-ins by password, held back where too many failed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use landfall_protocol::ReasonCode;
 use landfall_registry::{LogIn, LogInError, Presented};
 
 use crate::auth::{Attempt, Claim, Throttled};
+use crate::listener::Peer;
 use crate::server::Shared;
 use crate::telemetry::LogInThrottled;
 
@@ -21,9 +22,11 @@ pub(super) enum NoLogIn {
 pub(super) async fn log_in(
     claim: &Claim,
     presented: Presented<'_>,
-    address: IpAddr,
+    peer: &Peer,
     shared: &Shared,
 ) -> Result<LogIn, NoLogIn> {
+    // Whoever comes through a Unix socket is this machine.
+    let address = peer.ip().unwrap_or(Ipv4Addr::LOCALHOST.into());
     let (application, device) = (claim.application.as_str(), claim.device.as_str());
     let attempt = Attempt {
         address,
@@ -61,6 +64,6 @@ fn told(throttled: Throttled) -> NoLogIn {
 
 fn is_connected_from(address: IpAddr, application: &str, device: &str, shared: &Shared) -> bool {
     let links = shared.sessions.of_device(application, device);
-    let mut peers = links.iter().map(|link| link.identity.peer.ip());
+    let mut peers = links.iter().filter_map(|link| link.identity.peer.ip());
     peers.any(|peer| peer.to_canonical() == address.to_canonical())
 }

@@ -4,13 +4,20 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{APPLICATION, CHANNEL, DEVICE, Options, PASSWORD, PAYLOAD, Places};
+use super::{APPLICATION, CHANNEL, DEVICE, Options, PASSWORD, PAYLOAD, Places, pki, seed};
 
 /// Where the command line's client looks unless told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 pub(super) fn text(options: &Options, places: &Places, event: &Value) -> String {
-    let Places { mqtt, api, ops } = places;
+    let Places {
+        mqtt,
+        tls,
+        ws,
+        wss,
+        api,
+        ops,
+    } = places;
     let (host, port) = (mqtt.ip(), mqtt.port());
     let url = format!("http://{api}");
     let token_file = quoted(&options.data_dir.join("token"));
@@ -29,12 +36,19 @@ pub(super) fn text(options: &Options, places: &Places, event: &Value) -> String 
     };
     let subscribe = mosquitto("mosquitto_sub", DEVICE, PASSWORD);
     let publish = mosquitto("mosquitto_pub", DEVICE, PASSWORD);
+    let file = |name: &str| quoted(&options.data_dir.join(name));
+    let (ca, psk) = (file(pki::CA), file(seed::PSK_FILE));
+    let (certificate, key) = (file(pki::DEVICE_CERTIFICATE), file(pki::DEVICE_KEY));
+    let secure = format!("mosquitto_pub -h {} -p {}", tls.ip(), tls.port());
+    let log_in = format!("-u {DEVICE}@{APPLICATION} -P {PASSWORD}");
+    let (ws_port, wss_port) = (ws.port(), wss.port());
     let gateway = mosquitto("mosquitto_pub", "gateway01", "gateway01-secret");
     format!(
         "\
 Landfall is running.
 
-  MQTT      {mqtt}
+  MQTT      {mqtt}, over TLS {tls}
+  WebSocket ws://{ws}/mqtt, over TLS wss://{wss}/mqtt
   HTTP API  {url}   (the token is in {token_file})
   ops       http://{ops}/health/ready and http://{ops}/metrics
   files     {data_dir}
@@ -52,6 +66,18 @@ In another one, the device publishes, and a gateway publishes for a device behin
 
   {publish} -q 1 -t {CHANNEL} -m '{{\"temp\":22.5}}'
   {gateway} -q 1 -t {CHANNEL}/sensor02 -m '{{\"temp\":19}}'
+
+Over TLS it is the same with the demo's own CA; the device shows its password, its certificate, or,
+as psk01, a pre-shared key:
+
+  {secure} --cafile {ca} {log_in} -q 1 -t {CHANNEL} -m '{{\"temp\":23}}'
+  {secure} --cafile {ca} --cert {certificate} --key {key} -q 1 -t {CHANNEL} -m '{{\"temp\":23.5}}'
+  {secure} --psk-identity psk01@{APPLICATION} --psk $(cat {psk}) -q 1 -t {CHANNEL} -m '{{\"temp\":24}}'
+
+In WebSocket, by the command line of MQTT.js (mosquitto_pub has WebSocket from 2.1 on: --ws):
+
+  npx mqtt pub -C ws -h {host} -p {ws_port} --path /mqtt {log_in} -q 1 -t {CHANNEL} -m '{{\"temp\":24.5}}'
+  npx mqtt pub -C wss -h {host} -p {wss_port} --path /mqtt --ca {ca} {log_in} -q 1 -t {CHANNEL} -m '{{\"temp\":25}}'
 
 There, too, the application reads the events and sends the device a command:
 

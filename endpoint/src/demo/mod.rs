@@ -4,10 +4,12 @@
 //! - `settings`: the embedded configuration;
 //! - `seed`: application, devices and the pre-shared key;
 //! - `device`: a real MQTT client that publishes one message;
+//! - `pki`: a development CA, and what it signs;
 //! - `guide`: what is printed.
 
 mod device;
 mod guide;
+mod pki;
 mod seed;
 mod settings;
 
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{self, Client, Failure},
+    listener::Bound,
     server::{Server, Shared},
 };
 
@@ -37,11 +40,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     cli::raise_descriptor_limit(config.limits.connections.get());
     cli::runtime()?.block_on(async {
         let stop = cli::stop_signal()?;
+        let ca = pki::make(&config.data_dir)?;
         let server = Server::start(config)
             .await
             .map_err(|error| options.explain(&error))?;
         let shared = Arc::clone(server.shared());
-        seed::seed(&shared.registry, &options.data_dir).await?;
+        seed::seed(&shared.registry, &options.data_dir, ca.as_deref()).await?;
         let places = Places::of(&server)?;
         let serving = tokio::spawn(server.run(stop));
         let event = first_event(&shared, &places).await?;
@@ -55,6 +59,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 /// Where the demo's parts really listen.
 struct Places {
     mqtt: SocketAddr,
+    tls: SocketAddr,
+    ws: SocketAddr,
+    wss: SocketAddr,
     api: SocketAddr,
     ops: SocketAddr,
 }
@@ -62,9 +69,13 @@ struct Places {
 impl Places {
     fn of(server: &Server) -> Result<Self, Failure> {
         let addresses = server.addresses();
-        match (addresses.listeners.as_slice(), addresses.ops) {
-            ([mqtt], Some(ops)) => Ok(Self {
+        let listeners: Vec<_> = addresses.listeners.iter().filter_map(Bound::tcp).collect();
+        match (listeners.as_slice(), addresses.ops) {
+            ([mqtt, tls, ws, wss], Some(ops)) => Ok(Self {
                 mqtt: *mqtt,
+                tls: *tls,
+                ws: *ws,
+                wss: *wss,
                 api: addresses.api,
                 ops,
             }),

@@ -21,11 +21,20 @@ use super::APPLICATION;
 
 const DOCUMENTS: &str = include_str!("devices.yaml");
 const PSK_DEVICE: &str = "psk01";
-const PSK_FILE: &str = "psk01.key";
+pub(super) const PSK_FILE: &str = "psk01.key";
 /// 256 bits.
 const PSK_BYTES: usize = 32;
 
-pub(super) async fn seed(registry: &Registry, data_dir: &Path) -> Result<(), Failure> {
+/// Makes what is missing. A new CA becomes the application's trust anchor.
+pub(super) async fn seed(
+    registry: &Registry,
+    data_dir: &Path,
+    new_ca: Option<&str>,
+) -> Result<(), Failure> {
+    if let Some(ca) = new_ca {
+        let applied = registry.apply(application(ca)?).await;
+        applied.map_err(Failure::new)?;
+    }
     let documents = parse_documents(DOCUMENTS).map_err(Failure::new)?;
     for (_, document) in documents {
         create(registry, document).await?;
@@ -72,6 +81,14 @@ fn new_key(file: &Path) -> io::Result<Option<[u8; PSK_BYTES]>> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn application(ca: &str) -> Result<Document, Failure> {
+    let document = json!({
+        "metadata": { "name": APPLICATION },
+        "spec": { "trustAnchors": { "anchors": [{ "certificate": ca }] } },
+    });
+    Document::read(document).map_err(Failure::new)
 }
 
 fn psk_device(key: &[u8]) -> Result<Document, Failure> {

@@ -3,16 +3,17 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
 
+use super::pki;
 use crate::{
     cli::Failure,
     config::{
-        ApiConfig, Config, LimitsConfig, ListenerConfig, LogConfig, OpsConfig, RegistryConfig,
-        SinkConfig, Transport,
+        ApiConfig, CertificateFiles, Config, LimitsConfig, ListenerConfig, LogConfig, OpsConfig,
+        RegistryConfig, SinkConfig, TlsConfig, Transport, WebSocketConfig,
     },
     server::StartError,
 };
@@ -28,6 +29,15 @@ pub(crate) struct Options {
     /// Port of MQTT, on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 1883)]
     mqtt_port: u16,
+    /// Port of MQTT over TLS, on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8883)]
+    tls_port: u16,
+    /// Port of MQTT in WebSocket, on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8083)]
+    ws_port: u16,
+    /// Port of MQTT in WebSocket over TLS, on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8084)]
+    wss_port: u16,
     /// Port of the HTTP API, on 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     http_port: u16,
@@ -46,11 +56,7 @@ impl Options {
             .map_err(|error| Failure::new(format_args!("{}: {error}", self.data_dir.display())))?;
         Ok(Config {
             instance: "landfall".to_owned(),
-            listeners: vec![ListenerConfig {
-                bind: loopback(self.mqtt_port),
-                transport: Transport::Mqtt,
-                anonymous_device: None,
-            }],
+            listeners: self.listeners(&data_dir),
             limits: LimitsConfig {
                 connections: MOST_CONNECTIONS,
                 ..LimitsConfig::default()
@@ -73,13 +79,50 @@ impl Options {
         })
     }
 
+    /// MQTT; over TLS; in WebSocket; in WebSocket over TLS.
+    fn listeners(&self, data_dir: &Path) -> Vec<ListenerConfig> {
+        let tls = TlsConfig {
+            certificates: vec![CertificateFiles {
+                certificate: data_dir.join(pki::SERVER),
+                key: data_dir.join(pki::SERVER_KEY),
+            }],
+            ..TlsConfig::default()
+        };
+        let for_devices = TlsConfig {
+            client_certificates: true,
+            psk: true,
+            ..tls.clone()
+        };
+        let websocket = Transport::WebSocket(WebSocketConfig::default());
+        let at = |port| ListenerConfig::at(loopback(port).into());
+        vec![
+            at(self.mqtt_port),
+            ListenerConfig {
+                tls: Some(for_devices),
+                ..at(self.tls_port)
+            },
+            ListenerConfig {
+                transport: websocket.clone(),
+                ..at(self.ws_port)
+            },
+            ListenerConfig {
+                transport: websocket,
+                tls: Some(tls),
+                ..at(self.wss_port)
+            },
+        ]
+    }
+
     /// Says which option moves a port that is taken.
     pub(super) fn explain(&self, error: &StartError) -> Failure {
         let StartError::Bind { address, .. } = error else {
             return Failure::new(error);
         };
-        let flag = match address.port() {
+        let flag = match address.tcp().map_or(0, |address| address.port()) {
             port if port == self.mqtt_port => "--mqtt-port",
+            port if port == self.tls_port => "--tls-port",
+            port if port == self.ws_port => "--ws-port",
+            port if port == self.wss_port => "--wss-port",
             port if port == self.http_port => "--http-port",
             port if port == self.ops_port => "--ops-port",
             _ => return Failure::new(error),

@@ -18,7 +18,7 @@ use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
 use crate::config::Config;
-use crate::connection::Door;
+use crate::listener::{Bound, Entrance, Listening};
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
@@ -57,6 +57,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Places for sockets.
     pub places: Places,
+    /// Asks for files to be loaded again.
+    reload: watch::Sender<()>,
     stopping: watch::Sender<bool>,
 }
 
@@ -64,6 +66,11 @@ impl Shared {
     /// Whether the server has been told to stop.
     pub fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
+    }
+
+    /// Has certificates and keys loaded again, without ending any connection.
+    pub fn reload(&self) {
+        self.reload.send_replace(());
     }
 
     /// Waits until the server is told to stop.
@@ -98,7 +105,7 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct Addresses {
     /// In the order of the configuration.
-    pub listeners: Vec<SocketAddr>,
+    pub listeners: Vec<Bound>,
     /// HTTP API.
     pub api: SocketAddr,
     /// Metrics and health.
@@ -109,9 +116,17 @@ pub struct Addresses {
 pub struct Server {
     shared: Arc<Shared>,
     addresses: Addresses,
-    listeners: Vec<(TcpListener, Arc<Door>)>,
+    listeners: Vec<Open>,
     api: TcpListener,
     ops: Option<TcpListener>,
+}
+
+/// A listener that is bound.
+struct Open {
+    bound: Bound,
+    /// As many as it has accept loops.
+    sockets: Vec<Listening>,
+    entrance: Arc<Entrance>,
 }
 
 impl Server {
@@ -145,8 +160,8 @@ impl Server {
             ..
         } = self;
         let mut tasks = JoinSet::new();
-        for (listener, door) in listeners {
-            tasks.spawn(listener::serve(listener, door, Arc::clone(&shared)));
+        for listener in listeners {
+            listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
         let (end_http, http_ended) = watch::channel(false);
@@ -170,6 +185,21 @@ impl Server {
         let ended = async { while http.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(API_GRACE, ended).await;
         tasks.abort_all();
+    }
+}
+
+impl Open {
+    /// Starts its accept loops, and the look-out for new certificates.
+    fn serve(self, shared: &Arc<Shared>, tasks: &mut JoinSet<()>) {
+        if let Some(tls) = self.entrance.tls() {
+            let tls = Arc::clone(tls);
+            let name = self.bound.to_string();
+            tasks.spawn(listener::tls::watch(tls, name, shared.reload.subscribe()));
+        }
+        for socket in self.sockets {
+            let entrance = Arc::clone(&self.entrance);
+            tasks.spawn(listener::serve(socket, entrance, Arc::clone(shared)));
+        }
     }
 }
 

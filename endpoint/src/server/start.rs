@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::open_sinks::open_sinks;
-use super::{Addresses, Places, Server, Shared};
+use super::{Addresses, Open, Places, Server, Shared};
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
-use crate::config::Config;
-use crate::connection::Door;
-use crate::listener;
+use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
+use crate::listener::tls::LoadError;
+use crate::listener::{self, Bound, Entrance, Listening};
 use crate::sessions::Sessions;
 use crate::telemetry::{SinkCollector, Telemetry};
 
@@ -55,9 +55,17 @@ pub enum StartError {
         /// `mqtt`, `api` or `ops`.
         role: &'static str,
         /// The address.
-        address: SocketAddr,
+        address: Bind,
         /// The system's error.
         source: std::io::Error,
+    },
+    /// TLS of a listener cannot be set up; the error names the file.
+    #[error("listener {listener}: {source}")]
+    Tls {
+        /// Its address.
+        listener: Bind,
+        /// Why.
+        source: LoadError,
     },
     /// Metrics cannot be registered: a mistake of the program.
     #[error("metrics: {0}")]
@@ -65,11 +73,11 @@ pub enum StartError {
 }
 
 pub(super) async fn start(config: Config) -> Result<Server, StartError> {
-    // Addresses first: the commonest failure should leave no trace.
+    // Addresses and certificates first: the commonest failures should leave no trace.
     let listeners = config
         .listeners
         .iter()
-        .map(|listener| bind("mqtt", listener.bind))
+        .map(|listener| open_listener(listener, &config.limits))
         .collect::<Result<Vec<_>, _>>()?;
     let api = bind("api", config.api.bind)?;
     let ops = config
@@ -78,16 +86,10 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         .map(|ops| bind("ops", ops.bind))
         .transpose()?;
     let addresses = Addresses {
-        listeners: config
-            .listeners
-            .iter()
-            .zip(&listeners)
-            .map(|(listener, bound)| bound.local_addr().unwrap_or(listener.bind))
-            .collect(),
+        listeners: listeners.iter().map(|(bound, ..)| bound.clone()).collect(),
         api: api.local_addr().unwrap_or(config.api.bind),
         ops: ops.as_ref().and_then(|ops| ops.local_addr().ok()),
     };
-    let doors: Vec<_> = doors(&config).collect();
     make_data_dir(&config)?;
     let registry = open_registry(&config).await?;
     let shared = Arc::new(
@@ -95,7 +97,14 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
             .await
             .map_err(|error| crashed(&error))??,
     );
-    let listeners = listeners.into_iter().zip(doors).collect();
+    let listeners = listeners
+        .into_iter()
+        .map(|(bound, sockets, entrance)| Open {
+            bound,
+            sockets,
+            entrance,
+        })
+        .collect();
     Ok(Server {
         shared,
         addresses,
@@ -115,21 +124,31 @@ fn crashed(error: &tokio::task::JoinError) -> StartError {
 fn bind(role: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     listener::bind(address).map_err(|source| StartError::Bind {
         role,
-        address,
+        address: address.into(),
         source,
     })
 }
 
-fn doors(config: &Config) -> impl Iterator<Item = Arc<Door>> {
-    config.listeners.iter().map(|listener| {
-        let anonymous = listener.anonymous_device.as_ref();
-        Arc::new(Door {
-            transport: "tcp",
-            limits: config.limits.session(),
-            subscriptions: config.limits.subscriptions.get(),
-            anonymous: anonymous.map(|who| (who.device.clone(), who.application.clone())),
-        })
-    })
+/// Binds a listener's sockets and loads its certificates.
+fn open_listener(
+    config: &ListenerConfig,
+    limits: &LimitsConfig,
+) -> Result<(Bound, Vec<Listening>, Arc<Entrance>), StartError> {
+    let entrance = Entrance::new(config, limits).map_err(|source| StartError::Tls {
+        listener: config.bind.clone(),
+        source,
+    })?;
+    let failed = |source| StartError::Bind {
+        role: "mqtt",
+        address: config.bind.clone(),
+        source,
+    };
+    let sockets = listener::bind_listener(config).map_err(failed)?;
+    let bound = match sockets.first() {
+        Some(first) => first.bound().map_err(failed)?,
+        None => Bound(config.bind.clone()),
+    };
+    Ok((bound, sockets, Arc::new(entrance)))
 }
 
 fn make_data_dir(config: &Config) -> Result<(), StartError> {
@@ -192,6 +211,7 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
         telemetry,
         clock: Clock::start(),
         places,
+        reload: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     })
 }

@@ -1,13 +1,11 @@
 //! Events of connections.
 
-use std::net::SocketAddr;
-
 use landfall_protocol::ReasonCode;
 use landfall_protocol::session::Close;
 
 use super::Telemetry;
-use crate::auth::Claim;
 use crate::connection::Link;
+use crate::listener::Peer;
 
 /// How a log-in ended, for the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +22,8 @@ pub enum LogInOutcome {
     Will,
     /// A connection limit is reached.
     Limit,
+    /// The address connects too often.
+    Rate,
     /// Too many log-ins at once.
     Busy,
     /// The registry cannot be asked.
@@ -41,6 +41,7 @@ impl LogInOutcome {
             Self::Throttled => "throttled",
             Self::Will => "will",
             Self::Limit => "limit",
+            Self::Rate => "rate",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Stopping => "stopping",
@@ -48,12 +49,67 @@ impl LogInOutcome {
     }
 }
 
+/// Where on its way to MQTT a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The balancer's PROXY header.
+    Proxy,
+    /// Its address connects too often.
+    Rate,
+    /// The TLS handshake.
+    Tls,
+    /// The HTTP upgrade.
+    WebSocket,
+    /// Any of them, for lack of time.
+    Timeout,
+}
+
+impl Stage {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Rate => "rate",
+            Self::Tls => "tls",
+            Self::WebSocket => "websocket",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// A connection did not get as far as MQTT.
+pub struct HandshakeFailed {
+    /// Where it comes from.
+    pub peer: Peer,
+    /// What its listener speaks.
+    pub transport: &'static str,
+    /// For the metric.
+    pub stage: Stage,
+    /// For the log.
+    pub cause: String,
+}
+
+impl HandshakeFailed {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry
+            .handshakes_failed
+            .with_label_values(&[self.transport, self.stage.label()])
+            .inc();
+        tracing::info!(
+            peer = %self.peer,
+            transport = self.transport,
+            cause = self.cause,
+            "handshake failed"
+        );
+    }
+}
+
 /// A client was kept out.
 pub struct ConnectRefused<'a> {
     /// Where it connects from.
-    pub peer: SocketAddr,
-    /// Who it says it is.
-    pub claim: Option<&'a Claim>,
+    pub peer: Peer,
+    /// Application and device that it says it is.
+    pub who: Option<(&'a str, &'a str)>,
     /// For the metric.
     pub outcome: LogInOutcome,
     /// For the log.
@@ -71,11 +127,10 @@ impl ConnectRefused<'_> {
             // It has a line of its own, once in a while.
             return;
         }
-        let claim = self.claim;
         tracing::info!(
             peer = %self.peer,
-            application = claim.map(|claim| claim.application.as_str()),
-            device = claim.map(|claim| claim.device.as_str()),
+            application = self.who.map(|(application, _)| application),
+            device = self.who.map(|(_, device)| device),
             cause = self.cause,
             "connect refused"
         );

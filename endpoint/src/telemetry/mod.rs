@@ -7,8 +7,8 @@ mod throttle;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use connection::{
-    ConnectRefused, Connected, ConnectionEnded, LogInOutcome, PublishRefused, SubscriptionRefused,
-    WillDropped,
+    ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInOutcome, PublishRefused,
+    Stage, SubscriptionRefused, WillDropped,
 };
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
@@ -19,6 +19,8 @@ pub struct Telemetry {
     pub registry: Registry,
     /// Connections now, by transport and version.
     pub connections: IntGaugeVec,
+    /// Connections that did not get as far as MQTT, by transport and stage.
+    pub handshakes_failed: IntCounterVec,
     /// Log-ins, by outcome.
     pub log_ins: IntCounterVec,
     /// Log-ins that were not tried because too many failed, by `address` or `device`.
@@ -60,8 +62,17 @@ impl Telemetry {
             &["transport", "version"],
         )?;
         registry.register(Box::new(connections.clone()))?;
+        let handshakes_failed = IntCounterVec::new(
+            Opts::new(
+                "landfall_handshakes_failed_total",
+                "Connections that did not get as far as MQTT",
+            ),
+            &["transport", "stage"],
+        )?;
+        registry.register(Box::new(handshakes_failed.clone()))?;
         Ok(Self {
             connections,
+            handshakes_failed,
             log_ins: counters("landfall_log_ins_total", "Log-ins by outcome", "outcome")?,
             log_ins_throttled: counters(
                 "landfall_log_ins_throttled_total",

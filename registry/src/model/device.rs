@@ -143,7 +143,8 @@ impl Device {
     }
 
     /// Whether this is its name, one of its aliases, or one of its unique user names.
-    pub(crate) fn is_known_as(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn is_known_as(&self, name: &str) -> bool {
         let mut passwords = self.passwords.iter();
         self.answers_to(name) || passwords.any(|password| password.is_of_unique_user(name))
     }

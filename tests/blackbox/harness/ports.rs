@@ -11,22 +11,25 @@ const COUNT: u16 = 15_000;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// The three ports of one server.
-#[derive(Clone, Copy, Debug)]
+/// The ports of one server.
+#[derive(Clone, Debug)]
 pub(crate) struct Ports {
     pub(crate) mqtt: u16,
     pub(crate) api: u16,
     pub(crate) ops: u16,
+    /// Of further listeners.
+    pub(crate) more: Vec<u16>,
 }
 
 impl Ports {
-    /// Three ports that are free at this moment. Another process can still be faster: the server
+    /// Ports that are free at this moment. Another process can still be faster: the server
     /// then fails to bind, and is started again with others.
-    pub(crate) fn pick() -> Self {
+    pub(crate) fn pick(more: usize) -> Self {
         Self {
             mqtt: free(),
             api: free(),
             ops: free(),
+            more: (0..more).map(|_| free()).collect(),
         }
     }
 }

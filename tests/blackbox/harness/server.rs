@@ -26,6 +26,9 @@ const STARTS: usize = 5;
 pub(crate) struct Builder {
     settings: String,
     listener: String,
+    /// Further listeners: name and keys.
+    listeners: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
     log_sink: bool,
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
@@ -57,6 +60,19 @@ impl Builder {
         self
     }
 
+    /// Adds a listener on a port of its own, with these keys, to be asked for by its name.
+    pub(crate) fn also_listen(mut self, name: &str, toml: &str) -> Self {
+        self.listeners.push((name.to_owned(), toml.to_owned()));
+        self
+    }
+
+    /// Puts a file beside the configuration file.
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files
+            .push((name.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
     /// Leaves out the embedded log, for a test that names its own sinks.
     pub(crate) fn without_log_sink(mut self) -> Self {
         self.log_sink = false;
@@ -77,6 +93,9 @@ impl Builder {
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(self) -> Server {
         let folder = TempDir::new().expect("a temporary folder");
+        for (name, content) in &self.files {
+            fs::write(folder.path().join(name), content).expect("a writable folder");
+        }
         let (process, ports, log) = self.launch(folder.path());
         let api = Http::new(ports.api, Some(read_token(folder.path())));
         let ops = Http::new(ports.ops, None);
@@ -110,10 +129,10 @@ impl Builder {
 
     fn launch(&self, folder: &Path) -> (Process, Ports, Log) {
         for _ in 0..STARTS {
-            let ports = Ports::pick();
+            let ports = Ports::pick(self.listeners.len());
             let log = Log::default();
-            let mut process = self.spawn(folder, ports, &log);
-            match await_ready(&mut process, ports) {
+            let mut process = self.spawn(folder, &ports, &log);
+            match await_ready(&mut process, &ports) {
                 Ok(()) => return (process, ports, log),
                 Err(status) => {
                     let lines = log.lines().join("\n");
@@ -128,7 +147,7 @@ impl Builder {
         panic!("the ports were taken {STARTS} times");
     }
 
-    fn spawn(&self, folder: &Path, ports: Ports, log: &Log) -> Process {
+    fn spawn(&self, folder: &Path, ports: &Ports, log: &Log) -> Process {
         let file = folder.join("landfall.toml");
         fs::write(&file, self.configuration(folder, ports)).expect("a writable folder");
         let mut command = Command::new(BINARY);
@@ -146,8 +165,21 @@ impl Builder {
         process
     }
 
-    fn configuration(&self, folder: &Path, ports: Ports) -> String {
-        let Ports { mqtt, api, ops } = ports;
+    fn configuration(&self, folder: &Path, ports: &Ports) -> String {
+        let Ports {
+            mqtt,
+            api,
+            ops,
+            more,
+        } = ports;
+        let more: String = self
+            .listeners
+            .iter()
+            .zip(more)
+            .map(|((_, keys), port)| {
+                format!("[[listeners]]\nbind = \"127.0.0.1:{port}\"\n{keys}\n")
+            })
+            .collect();
         let data_dir = self.data_dir.clone().unwrap_or_else(|| folder.join("data"));
         let sink = if self.log_sink {
             "[[sinks]]\nname = \"events\"\ntype = \"log\"\n"
@@ -156,7 +188,7 @@ impl Builder {
         };
         format!(
             "instance = \"blackbox\"\ndata_dir = \"{}\"\n\
-             [[listeners]]\nbind = \"127.0.0.1:{mqtt}\"\ntransport = \"mqtt\"\n{}\
+             [[listeners]]\nbind = \"127.0.0.1:{mqtt}\"\ntransport = \"mqtt\"\n{}{more}\
              [api]\nbind = \"127.0.0.1:{api}\"\ntoken_file = \"token\"\n\
              [ops]\nbind = \"127.0.0.1:{ops}\"\n{sink}{}",
             data_dir.display(),
@@ -173,7 +205,7 @@ fn read_token(folder: &Path) -> String {
 }
 
 /// Waits for readiness, or for the process's early end.
-fn await_ready(process: &mut Process, ports: Ports) -> Result<(), ExitStatus> {
+fn await_ready(process: &mut Process, ports: &Ports) -> Result<(), ExitStatus> {
     let ops = Http::new(ports.ops, None);
     wait::until("readiness", || {
         if let Some(status) = process.ended() {
@@ -189,6 +221,8 @@ impl Server {
         Builder {
             settings: String::new(),
             listener: String::new(),
+            listeners: Vec::new(),
+            files: Vec::new(),
             log_sink: true,
             data_dir: None,
             environment: Vec::new(),
@@ -217,6 +251,21 @@ impl Server {
     /// Where devices connect.
     pub(crate) fn mqtt(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.ports.mqtt).into()
+    }
+
+    /// The port of a listener that was added by name.
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        let index = self
+            .builder
+            .listeners
+            .iter()
+            .position(|(other, _)| other == name);
+        self.ports.more[index.expect("a listener of this name")]
+    }
+
+    /// The address of a listener that was added by name.
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(name)).into()
     }
 
     pub(crate) fn api(&self) -> &Http {
@@ -299,6 +348,11 @@ impl Server {
         self.process.signal(Signal::SIGTERM);
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Waits for the process to end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait()
@@ -317,7 +371,7 @@ impl Server {
         self.check_log();
         let (process, ports, log) = self.builder.launch(self.folder.path());
         self.process = process;
-        self.ports = ports;
+        self.ports = ports.clone();
         self.log = log;
         self.api = Http::new(ports.api, Some(read_token(self.folder.path())));
         self.ops = Http::new(ports.ops, None);

@@ -1,4 +1,6 @@
 //! Stock clients, run as the processes that users run.
 
+pub(crate) mod authority;
 pub(crate) mod mosquitto;
+pub(crate) mod node;
 pub(crate) mod paho;

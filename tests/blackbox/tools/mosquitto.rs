@@ -117,13 +117,19 @@ impl Subscriber {
         arguments: &[&str],
     ) -> Self {
         let log_in = log_in(device, "sub");
-        let format = format!("{MESSAGE}%t %q %p");
         let arguments: Vec<&str> = log_in
             .iter()
             .map(String::as_str)
-            .chain(["-t", filter, "-F", &format])
+            .chain(["-t", filter])
             .chain(arguments.iter().copied())
             .collect();
+        Self::start_as_told(server, version, &arguments)
+    }
+
+    /// Subscribes with these arguments, and waits until the server has answered.
+    pub(crate) fn start_as_told(server: &Server, version: Version, arguments: &[&str]) -> Self {
+        let format = format!("{MESSAGE}%t %q %p");
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["-F", &format]).collect();
         let (process, log) = client("mosquitto_sub", server, version, &arguments);
         log.wait_for(0, &["Subscribed (mid: 1)"]);
         Self {
@@ -131,6 +137,11 @@ impl Subscriber {
             log,
             taken: 0,
         }
+    }
+
+    /// Everything that it wrote.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// The line that tells what was granted.

@@ -12,6 +12,12 @@ use crate::harness::process::Process;
 /// Runs a scenario to its end, which is success.
 #[track_caller]
 pub(crate) fn run(server: &Server, module: &str, scenario: &str) {
+    run_with(server, module, scenario, &[]);
+}
+
+/// As [`run`], with further settings in the environment.
+#[track_caller]
+pub(crate) fn run_with(server: &Server, module: &str, scenario: &str, settings: &[(&str, &str)]) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
     let mut command = Command::new(python());
     command
@@ -23,6 +29,7 @@ pub(crate) fn run(server: &Server, module: &str, scenario: &str) {
         .env("SENSOR_PASSWORD", SENSOR_PASSWORD)
         .env("GATEWAY_PASSWORD", GATEWAY_PASSWORD)
         .env("WRONG_PASSWORD", WRONG_PASSWORD)
+        .envs(settings.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -1,6 +1,6 @@
 //! A connection of the raw client.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use super::encode::{Connect, Publish, Subscribe, acknowledgement};
@@ -10,9 +10,28 @@ use crate::harness::Server;
 use crate::harness::documents::{password, user};
 use crate::harness::wait::DEADLINE;
 
-/// A TCP connection that speaks MQTT packets.
+/// A byte stream to a server.
+pub(crate) trait Duplex: Read + Write + Send {}
+impl Duplex for TcpStream {}
+
+/// A TCP connection with generous time-outs.
+pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("a listening server");
+    stream.set_nodelay(true).expect("an open socket");
+    stream
+        .set_read_timeout(Some(DEADLINE))
+        .expect("an open socket");
+    stream
+        .set_write_timeout(Some(DEADLINE))
+        .expect("an open socket");
+    stream
+}
+
+/// A connection that speaks MQTT packets.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
+    /// What lies under the stream.
+    socket: TcpStream,
     version: Version,
     buffer: Vec<u8>,
 }
@@ -20,19 +39,25 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a connection and says nothing yet.
     pub(crate) fn open(address: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(address).expect("a listening server");
-        stream.set_nodelay(true).expect("an open socket");
-        stream
-            .set_read_timeout(Some(DEADLINE))
-            .expect("an open socket");
-        stream
-            .set_write_timeout(Some(DEADLINE))
-            .expect("an open socket");
+        let stream = tcp(address);
+        let socket = stream.try_clone().expect("an open socket");
+        Self::over(Box::new(stream), socket, version)
+    }
+
+    /// A client of a stream that lies over a socket.
+    pub(crate) fn over(stream: Box<dyn Duplex>, socket: TcpStream, version: Version) -> Self {
         Self {
             stream,
+            socket,
             version,
             buffer: Vec::new(),
         }
+    }
+
+    /// Sends CONNECT and returns CONNACK.
+    pub(crate) fn log_in(&mut self, connect: &Connect) -> Packet {
+        self.send(&connect.encode());
+        self.expect(kind::CONNACK)
     }
 
     /// Opens a connection, sends CONNECT and returns the connection with CONNACK.
@@ -72,7 +97,7 @@ impl Client {
 
     /// Another handle to the same socket, for a reader or a writer of its own.
     pub(crate) fn stream(&self) -> TcpStream {
-        self.stream.try_clone().expect("an open socket")
+        self.socket.try_clone().expect("an open socket")
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -81,12 +106,15 @@ impl Client {
 
     /// The client's end of the connection.
     pub(crate) fn local(&self) -> SocketAddr {
-        self.stream.local_addr().expect("an open socket")
+        self.socket.local_addr().expect("an open socket")
     }
 
     /// Sends bytes. A connection that the server has closed meanwhile shows at the next receive.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let _ = self
+            .stream
+            .write_all(bytes)
+            .and_then(|()| self.stream.flush());
     }
 
     /// What comes next.
@@ -195,12 +223,12 @@ impl Client {
 
     /// Closes the sending half only.
     pub(crate) fn finish_writing(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.socket.shutdown(Shutdown::Write);
     }
 
     /// Drops the socket without a word.
     pub(crate) fn cut(self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 }
 

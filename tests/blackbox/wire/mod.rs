@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod encode;
 pub(crate) mod load;
 pub(crate) mod packet;
+pub(crate) mod secure;
 
 pub(crate) use client::Client;
 pub(crate) use encode::{Connect, Publish, Subscribe, Will};

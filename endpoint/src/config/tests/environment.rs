@@ -29,7 +29,7 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.ops.unwrap().bind.port(), 9090);
     assert_eq!(config.sinks[0].kind, SinkKind::Blackhole);
     assert_eq!(config.sinks[1].name, "b");
-    assert_eq!(config.listeners[1].bind.port(), 1884);
+    assert_eq!(config.listeners[1].bind.tcp().unwrap().port(), 1884);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn list_entries_from_the_environment_come_in_numeric_order() {
         .collect();
     let config = parse_with(LEAST, &variables).unwrap();
     assert_eq!(config.listeners.len(), 12);
-    assert_eq!(config.listeners[10].bind.port(), 2010);
+    assert_eq!(config.listeners[10].bind.tcp().unwrap().port(), 2010);
 }
 
 #[test]

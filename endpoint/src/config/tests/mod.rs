@@ -137,6 +137,62 @@ fn an_anonymous_device_is_read_like_a_user_name() {
 }
 
 #[test]
+fn a_listener_has_every_key() {
+    let config = parse(
+        "data_dir = 'd'\n[[listeners]]\nbind = '[::]:8084'\ntransport = 'websocket'\n\
+         path = '/devices'\norigins = ['https://app.example']\n\
+         proxy_protocol = ['10.0.0.0/8', 'unix']\nconnections = 7\nconnection_rate = 9\n\
+         accept_loops = 2\ntcp_keepalive = '0s'\n\
+         [listeners.tls]\ncertificate = 'a.pem'\nkey = '/b.key'\nclient_certificates = true\n\
+         psk = true\nminimum_version = '1.3'\nlegacy_rsa = true\n\
+         cipher_suites = ['TLS_AES_128_GCM_SHA256']\n\
+         [[listeners.tls.certificates]]\ncertificate = 'c.pem'\nkey = 'c.key'\n\
+         [[listeners]]\nbind = 'unix:run/mqtt.sock'\nanonymous_device = 'a@b'\n",
+    );
+    let files = |certificate: &str, key: &str| CertificateFiles {
+        certificate: certificate.into(),
+        key: key.into(),
+    };
+    let [web, unix] = &config.listeners[..] else {
+        panic!("two listeners")
+    };
+    assert_eq!(
+        web.transport,
+        Transport::WebSocket(WebSocketConfig {
+            path: "/devices".to_owned(),
+            origins: vec!["https://app.example".to_owned()],
+        })
+    );
+    assert_eq!(web.proxy_protocol.len(), 2);
+    assert_eq!(web.connections.unwrap().get(), 7);
+    assert_eq!(web.connection_rate.unwrap().get(), 9);
+    assert_eq!((web.accept_loops.get(), web.tcp_keepalive), (2, None));
+    let tls = TlsConfig {
+        certificates: vec![
+            files("/etc/landfall/a.pem", "/b.key"),
+            files("/etc/landfall/c.pem", "/etc/landfall/c.key"),
+        ],
+        client_certificates: true,
+        psk: true,
+        minimum_version: TlsVersion::V1_3,
+        cipher_suites: vec!["TLS_AES_128_GCM_SHA256".to_owned()],
+        legacy_rsa: true,
+    };
+    assert_eq!(web.tls, Some(tls));
+    assert_eq!(unix.bind, Bind::Unix("/etc/landfall/run/mqtt.sock".into()));
+    assert!(unix.anonymous_device.is_some());
+    assert_eq!(unix.tcp_keepalive, Some(Duration::from_secs(600)));
+    let warnings = config.warnings();
+    assert!(warnings[0].contains("RSA key exchange"), "{warnings:?}");
+    assert!(
+        !warnings
+            .iter()
+            .any(|warning| warning.contains("clear text")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn sinks_are_read_with_the_keys_of_their_type() {
     let config = with(
         "[[sinks]]\nname = 'events'\ntype = 'log'\nretention_bytes = '10GiB'\n\
@@ -207,10 +263,19 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert!(explicit.registry.ca_certificates.take().is_some());
     assert_eq!(explicit.limits.maximum_keep_alive, NonZeroU16::new(3_600));
     explicit.limits.maximum_keep_alive = None;
+    assert!(explicit.limits.connections_per_application.take().is_some());
+    let example = explicit.listeners.pop().unwrap();
     let [listener] = explicit.listeners.as_mut_slice() else {
-        panic!("one listener")
+        panic!("one listener and one example")
     };
     assert!(listener.anonymous_device.take().is_some());
+    assert!(listener.connections.take().is_some());
+    assert!(listener.connection_rate.take().is_some());
+    let tls = TlsConfig {
+        certificates: example.tls.as_ref().unwrap().certificates.clone(),
+        ..TlsConfig::default()
+    };
+    assert_eq!(example.tls, Some(tls));
     assert_eq!(explicit, sample);
 }
 

@@ -38,21 +38,11 @@ fn unknown_keys_are_refused_by_name_and_line() {
 
 #[test]
 fn what_a_later_version_has_is_refused_by_name() {
-    refuses_more(
-        "[listeners.tls]\ncertificate = 'x'\n",
-        4,
-        &["`tls`", "not available"],
-    );
-    refuses_more(
-        "transport = 'websocket'\n",
-        4,
-        &["`websocket`", "not available"],
-    );
-    for kind in ["file", "kafka", "nats", "http", "mqtt"] {
+    for kind in ["file", "mqtt"] {
         refuses_more(
             &format!("[[sinks]]\nname = 'a'\ntype = '{kind}'\nurl = 'x'\n"),
             6,
-            &[kind, "not available", "`log`, `stdout` and `blackhole`"],
+            &[kind, "not available", "`http`, `stdout` and `blackhole`"],
         );
     }
 }
@@ -227,4 +217,63 @@ fn a_file_that_cannot_be_read_is_named() {
             .to_string()
             .starts_with("cannot read config file /nonexistent/landfall.toml: ")
     );
+}
+
+#[test]
+fn listeners_that_cannot_be_are_refused() {
+    let tls = |keys: &str| format!("[listeners.tls]\n{keys}");
+    let both = "certificate = 'a.pem'\nkey = 'a.key'\n";
+    refuses_more(&tls(""), 4, &["certificate and key are missing"]);
+    refuses_more(&tls("certificate = 'a.pem'\n"), 4, &["belong together"]);
+    refuses_more(&tls("ca = 'a.pem'\n"), 5, &["unknown field `ca`"]);
+    refuses_more(
+        &tls(&format!("{both}minimum_version = '1.1'\n")),
+        7,
+        &["`1.1`", "\"1.2\""],
+    );
+    refuses_more(
+        &tls(&format!("{both}cipher_suites = ['RC4-MD5']\n")),
+        7,
+        &["`RC4-MD5`", "TLS_AES_128_GCM_SHA256"],
+    );
+    refuses_more(
+        &tls(&format!(
+            "{both}[[listeners.tls.certificates]]\ncertificate = 'b'\n"
+        )),
+        7,
+        &["missing field `key`"],
+    );
+    refuses_more(
+        "path = '/mqtt'\n",
+        4,
+        &["path is for transport = \"websocket\""],
+    );
+    refuses_more("origins = []\n", 4, &["origins is for"]);
+    let websocket = "transport = 'websocket'\n";
+    refuses_more(&format!("{websocket}path = 'mqtt'\n"), 5, &["URL's path"]);
+    refuses_more(
+        &format!("{websocket}origins = ['https://example.com/']\n"),
+        5,
+        &["without a path"],
+    );
+    refuses_more(
+        "proxy_protocol = ['10.0.0.0/33']\n",
+        4,
+        &["`10.0.0.0/33`", "no network"],
+    );
+    refuses_more("connections = 0\n", 4, &["`listeners.connections`"]);
+    refuses_more("accept_loops = 65\n", 4, &["1 to 64"]);
+    refuses_more("tcp_keepalive = '500ms'\n", 4, &["whole number of seconds"]);
+    refuses(
+        "data_dir = 'd'\n[[listeners]]\nbind = 'unix:'\n",
+        3,
+        &["followed by a path"],
+    );
+    refuses(
+        "data_dir = 'd'\n[[listeners]]\nbind = 'unix:a'\naccept_loops = 2\n",
+        4,
+        &["on an IP address"],
+    );
+    let twice = "[[listeners]]\nbind = 'unix:a'\n[[listeners]]\nbind = 'unix:a'\n";
+    refuses_more(twice, 7, &["a listener has it"]);
 }

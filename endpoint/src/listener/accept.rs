@@ -1,49 +1,28 @@
-//! Plain TCP.
+//! The accept loop.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-
-use crate::connection::{self, Door};
+use super::{Entrance, Listening, Peer, Socket};
 use crate::server::Shared;
 
-/// Connections that may wait for the accept loop.
-const BACKLOG: u32 = 4096;
 /// Pause after a failed accept: descriptors come back only when connections end.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Binds an address.
-///
-/// # Errors
-///
-/// The address is in use, not local, or not allowed.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // A restarted server must not wait for the old connections' TIME_WAIT.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
 /// Accepts and serves until the server stops.
-pub async fn serve(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) {
+pub async fn serve(listening: Listening, entrance: Arc<Entrance>, shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listening.accept() => accepted,
             () = shared.stopped() => return,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((socket, peer)) => {
                 pause = FIRST_PAUSE;
-                admit(stream, peer, &door, &shared);
+                admit(socket, peer, &entrance, &shared);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -55,18 +34,20 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) 
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Shared>) {
+fn admit(socket: Socket, peer: Peer, entrance: &Arc<Entrance>, shared: &Arc<Shared>) {
     let Some(place) = shared.places.take() else {
         shared.telemetry.connections_shed.inc();
         return;
     };
-    // Acknowledgements are small and already coalesced.
-    if stream.set_nodelay(true).is_err() {
+    if let Socket::Tcp(stream) = &socket
+        // Acknowledgements are small and already coalesced.
+        && stream.set_nodelay(true).is_err()
+    {
         return;
     }
-    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
+    let (entrance, shared) = (Arc::clone(entrance), Arc::clone(shared));
     tokio::spawn(async move {
-        connection::serve(stream, peer, door, shared).await;
+        entrance.serve(socket, peer, shared).await;
         drop(place);
     });
 }

@@ -1,0 +1,243 @@
+//! The way in of one listener: everything between the socket and the first byte of MQTT.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfall_preamble::hello::{self, HelloError};
+
+use super::proxy::{self, HeaderError};
+use super::rate::{RateLimit, Verdict};
+use super::rewind::Rewind;
+use super::tls::{self, Inside, LoadError, Secured, Tls, TlsError};
+use super::websocket::{self, UpgradeError, Upgrader};
+use super::{Peer, Socket};
+use crate::config::{LimitsConfig, ListenerConfig, Transport, Trusted};
+use crate::connection::{self, BoxStream, Door, Origin};
+use crate::server::{Places, Shared};
+use crate::telemetry::{HandshakeFailed, Stage};
+
+/// What a listener does with its connections before they speak MQTT.
+pub struct Entrance {
+    door: Arc<Door>,
+    trusted: Vec<Trusted>,
+    rate: Option<RateLimit>,
+    tls: Option<Arc<Tls>>,
+    upgrader: Option<Upgrader>,
+    patience: Duration,
+}
+
+/// Why a connection did not get as far as MQTT.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Proxy(#[from] HeaderError),
+    #[error("too many connections from this address")]
+    Rate,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    WebSocket(#[from] UpgradeError),
+    #[error("TLS where none is spoken: this listener has no [listeners.tls]")]
+    UnexpectedTls,
+    #[error("plain MQTT where WebSocket is spoken")]
+    PlainMqtt,
+    #[error("connection lost before the HTTP request: {0}")]
+    Lost(#[from] std::io::Error),
+}
+
+impl Failure {
+    const fn stage(&self) -> Stage {
+        match self {
+            Self::Proxy(_) => Stage::Proxy,
+            Self::Rate => Stage::Rate,
+            Self::Tls(_) => Stage::Tls,
+            Self::WebSocket(_) | Self::UnexpectedTls | Self::PlainMqtt | Self::Lost(_) => {
+                Stage::WebSocket
+            }
+        }
+    }
+
+    /// Somebody looked whether the port is open; not worth a line.
+    const fn is_probe(&self) -> bool {
+        matches!(
+            self,
+            Self::Proxy(HeaderError::Probe)
+                | Self::Tls(TlsError::Probe)
+                | Self::WebSocket(UpgradeError::Probe)
+        )
+    }
+}
+
+impl Entrance {
+    /// The entrance of a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] if certificates or keys cannot be loaded.
+    pub fn new(config: &ListenerConfig, limits: &LimitsConfig) -> Result<Self, LoadError> {
+        let websocket = match &config.transport {
+            Transport::Mqtt => None,
+            Transport::WebSocket(websocket) => Some(websocket),
+        };
+        let inside = match websocket {
+            Some(_) => Inside::WebSocket,
+            None => Inside::Mqtt,
+        };
+        let tls = config
+            .tls
+            .as_ref()
+            .map(|tls| Tls::load(tls, inside))
+            .transpose()?;
+        let anonymous = config.anonymous_device.as_ref();
+        let door = Door {
+            transport: transport(config),
+            limits: limits.session(),
+            subscriptions: limits.subscriptions.get(),
+            anonymous: anonymous.map(|who| (who.device.clone(), who.application.clone())),
+            admitted: config.connections.map(|limit| Places::new(limit.get())),
+        };
+        Ok(Self {
+            door: Arc::new(door),
+            trusted: config.proxy_protocol.clone(),
+            rate: config.connection_rate.map(RateLimit::new),
+            tls: tls.map(Arc::new),
+            upgrader: websocket.map(|websocket| Upgrader {
+                config: websocket.clone(),
+                largest: limits.maximum_packet_size.get() as usize,
+                patience: limits.handshake_timeout,
+            }),
+            patience: limits.handshake_timeout,
+        })
+    }
+
+    /// Its certificates, to be loaded again when they change.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn serve(&self, socket: Socket, peer: Peer, shared: Arc<Shared>) {
+        let door = Arc::clone(&self.door);
+        match socket {
+            Socket::Tcp(stream) if self.is_bare() => {
+                let origin = Origin::of(peer);
+                connection::serve(stream, origin, door, shared).await;
+            }
+            socket => {
+                let stream: BoxStream = match socket {
+                    Socket::Tcp(stream) => Box::new(stream),
+                    Socket::Unix(stream) => Box::new(stream),
+                };
+                // What the handshakes need is given back when they are over.
+                let opened = Box::pin(self.open_in_time(stream, peer, &shared)).await;
+                let Some((stream, origin)) = opened else {
+                    return;
+                };
+                connection::serve(stream, origin, door, shared).await;
+            }
+        }
+    }
+
+    /// Whether MQTT begins at once.
+    fn is_bare(&self) -> bool {
+        self.tls.is_none()
+            && self.upgrader.is_none()
+            && self.trusted.is_empty()
+            && self.rate.is_none()
+    }
+
+    async fn open_in_time(
+        &self,
+        stream: BoxStream,
+        mut peer: Peer,
+        shared: &Arc<Shared>,
+    ) -> Option<(BoxStream, Origin)> {
+        let transport = self.door.transport;
+        let opening = self.open(stream, &mut peer, shared);
+        let (stage, cause) = match tokio::time::timeout(self.patience, opening).await {
+            Ok(Ok(opened)) => return Some(opened),
+            Ok(Err(failure)) if failure.is_probe() => return None,
+            Ok(Err(failure)) => (failure.stage(), failure.to_string()),
+            Err(_) => (
+                Stage::Timeout,
+                "not done within limits.handshake_timeout".to_owned(),
+            ),
+        };
+        let failed = HandshakeFailed {
+            peer,
+            transport,
+            stage,
+            cause,
+        };
+        failed.emit(&shared.telemetry);
+        None
+    }
+
+    async fn open(
+        &self,
+        mut stream: BoxStream,
+        peer: &mut Peer,
+        shared: &Arc<Shared>,
+    ) -> Result<(BoxStream, Origin), Failure> {
+        if proxy::is_expected(&self.trusted, peer)
+            && let Some(client) = proxy::read(&mut stream).await?
+        {
+            *peer = client;
+        }
+        let mut origin = Origin::of(*peer);
+        origin.over_rate = self.is_over_rate(peer, shared)?;
+        if let Some(tls) = &self.tls {
+            let secured = tls::accept(tls, Rewind::new(stream), &shared.registry).await?;
+            Secured {
+                stream,
+                proven: origin.proven,
+            } = secured;
+        } else if self.upgrader.is_some() {
+            stream = without_surprise(Rewind::new(stream)).await?;
+        }
+        if let Some(upgrader) = &self.upgrader {
+            stream = websocket::upgrade(stream, upgrader, *peer, shared).await?;
+        }
+        Ok((stream, origin))
+    }
+
+    /// Whether the client is to be told, after CONNECT, that it connects too often. A handshake is
+    /// not worth it, and of those who go on nobody is told.
+    fn is_over_rate(&self, peer: &Peer, shared: &Shared) -> Result<bool, Failure> {
+        let (Some(rate), Some(address)) = (&self.rate, peer.ip()) else {
+            return Ok(false);
+        };
+        match rate.take(address, shared.clock.now()) {
+            Verdict::Serve => Ok(false),
+            Verdict::Tell if self.tls.is_none() => Ok(true),
+            Verdict::Tell | Verdict::Close => Err(Failure::Rate),
+        }
+    }
+}
+
+/// Looks at the first bytes of what should be HTTP, and puts them back.
+async fn without_surprise(mut stream: Rewind<BoxStream>) -> Result<BoxStream, Failure> {
+    let mut first = Vec::new();
+    if !stream.read_more(&mut first).await? {
+        return Err(UpgradeError::Probe.into());
+    }
+    match hello::read(&first) {
+        Err(HelloError::Mqtt) => Err(Failure::PlainMqtt),
+        Ok(_) => Err(Failure::UnexpectedTls),
+        Err(_) => {
+            stream.put_back(first);
+            Ok(Box::new(stream))
+        }
+    }
+}
+
+/// For log, metrics and the list of connections.
+fn transport(config: &ListenerConfig) -> &'static str {
+    match (&config.transport, &config.tls, config.bind.tcp()) {
+        (Transport::WebSocket(_), Some(_), _) => "wss",
+        (Transport::WebSocket(_), None, _) => "ws",
+        (Transport::Mqtt, Some(_), _) => "tls",
+        (Transport::Mqtt, None, Some(_)) => "tcp",
+        (Transport::Mqtt, None, None) => "unix",
+    }
+}

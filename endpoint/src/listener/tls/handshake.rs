@@ -1,0 +1,110 @@
+//! One handshake: the ClientHello decides which library serves it.
+
+use std::io;
+use std::sync::Arc;
+
+use landfall_preamble::hello::{self, ClientHello, HelloError};
+use landfall_registry::Registry;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Setup, Tls, psk};
+use crate::auth::Proven;
+use crate::connection::BoxStream;
+use crate::listener::rewind::Rewind;
+
+/// A stream behind TLS, and what the client proved.
+pub(in crate::listener) struct Secured {
+    pub(in crate::listener) stream: BoxStream,
+    pub(in crate::listener) proven: Proven,
+}
+
+/// Why there is no TLS. For the log; the client got an alert, if it speaks TLS at all.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::listener) enum TlsError {
+    /// Nothing came: somebody looked whether the port is open.
+    #[error("closed before the first byte")]
+    Probe,
+    /// No ClientHello.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
+    /// The connection broke.
+    #[error("connection lost in the TLS handshake: {0}")]
+    Lost(#[from] io::Error),
+    /// The two do not agree, or the client broke the rules.
+    #[error("TLS handshake failed: {0}")]
+    Handshake(String),
+    /// The client has nothing that is served here.
+    #[error(
+        "the client offers only RSA key exchange, which has no forward secrecy: legacy_rsa = true would serve it"
+    )]
+    OnlyRsa,
+}
+
+/// Serves the handshake on a fresh connection.
+pub(in crate::listener) async fn accept(
+    tls: &Tls,
+    mut stream: Rewind<BoxStream>,
+    registry: &Registry,
+) -> Result<Secured, TlsError> {
+    let hello = read_hello(&mut stream).await?;
+    let setup = tls.setup();
+    if let Some(openssl) = &setup.openssl
+        && (openssl.wants(&hello) || setup.legacy_rsa && hello.offers_only_rsa_key_exchange())
+    {
+        return psk::accept(openssl, &hello, stream, registry).await;
+    }
+    let only_rsa = hello.offers_only_rsa_key_exchange();
+    drop(hello);
+    with_rustls(&setup, stream)
+        .await
+        .map_err(|error| match error {
+            TlsError::Handshake(_) if only_rsa => TlsError::OnlyRsa,
+            error => error,
+        })
+}
+
+/// Reads the ClientHello and puts it back.
+async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsError> {
+    let mut bytes = Vec::new();
+    loop {
+        if !stream.read_more(&mut bytes).await? {
+            return Err(match bytes.is_empty() {
+                true => TlsError::Probe,
+                false => TlsError::Lost(io::ErrorKind::UnexpectedEof.into()),
+            });
+        }
+        match hello::read(&bytes) {
+            Ok(Some(hello)) => {
+                stream.put_back(bytes);
+                return Ok(hello);
+            }
+            Ok(None) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn with_rustls(setup: &Setup, stream: Rewind<BoxStream>) -> Result<Secured, TlsError> {
+    let acceptor = TlsAcceptor::from(Arc::clone(&setup.rustls));
+    let stream = acceptor
+        .accept(stream)
+        .await
+        .map_err(|error| match error.get_ref() {
+            Some(source) if source.is::<rustls::Error>() => TlsError::Handshake(source.to_string()),
+            _ => TlsError::Lost(error),
+        })?;
+    let (_, connection) = stream.get_ref();
+    let proven = match connection.peer_certificates() {
+        Some(chain) if !chain.is_empty() => Proven::Certificate(
+            chain
+                .iter()
+                .map(|certificate| certificate.as_ref().into())
+                .collect(),
+        ),
+        _ => Proven::Nothing,
+    };
+    Ok(Secured {
+        stream: Box::new(stream),
+        proven,
+    })
+}
