@@ -55,6 +55,16 @@ fn fails_with(output: &Output, words: &[&str]) {
     }
 }
 
+/// The demo's options for ports.
+const PORTS: [&str; 6] = [
+    "--mqtt-port",
+    "--tls-port",
+    "--ws-port",
+    "--wss-port",
+    "--http-port",
+    "--ops-port",
+];
+
 const CONFIG: &str = "data_dir = 'data'\n[[listeners]]\nbind = '127.0.0.1:0'\n";
 
 #[test]
@@ -194,7 +204,7 @@ struct Demo {
 
 impl Demo {
     fn start(folder: &Path) -> Self {
-        let ports = ["--mqtt-port", "0", "--http-port", "0", "--ops-port", "0"];
+        let ports = PORTS.iter().flat_map(|option| [*option, "0"]);
         let mut command = landfall(folder, &["demo"]);
         let command = command.args(ports).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -288,9 +298,9 @@ fn a_port_that_is_taken_is_named_with_the_option_that_moves_it() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for option in ["--mqtt-port", "--http-port", "--ops-port"] {
+    for option in PORTS {
         let mut arguments = vec!["demo"];
-        for other in ["--mqtt-port", "--http-port", "--ops-port"] {
+        for other in PORTS {
             arguments.extend([other, if other == option { &port } else { "0" }]);
         }
         fails_with(&run(folder.path(), &arguments), &[option, &port]);

@@ -40,6 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     cli::raise_descriptor_limit(config.limits.connections.get());
     cli::runtime()?.block_on(async {
         let stop = cli::stop_signal()?;
+        // A demo that cannot start leaves no trace.
+        options.check_ports(&config)?;
         let ca = pki::make(&config.data_dir)?;
         let server = Server::start(config)
             .await

@@ -15,6 +15,7 @@ use crate::{
         ApiConfig, CertificateFiles, Config, LimitsConfig, ListenerConfig, LogConfig, OpsConfig,
         RegistryConfig, SinkConfig, TlsConfig, Transport, WebSocketConfig,
     },
+    listener,
     server::StartError,
 };
 
@@ -111,6 +112,26 @@ impl Options {
                 ..at(self.wss_port)
             },
         ]
+    }
+
+    /// Tries all ports.
+    pub(super) fn check_ports(&self, config: &Config) -> Result<(), Failure> {
+        let listeners = config.listeners.iter();
+        let listeners = listeners.filter_map(|listener| listener.bind.tcp());
+        let others = [
+            Some(config.api.bind),
+            config.ops.as_ref().map(|ops| ops.bind),
+        ];
+        for address in listeners.chain(others.into_iter().flatten()) {
+            listener::bind(address).map_err(|source| {
+                self.explain(&StartError::Bind {
+                    role: "demo",
+                    address: address.into(),
+                    source,
+                })
+            })?;
+        }
+        Ok(())
     }
 
     /// Says which option moves a port that is taken.

@@ -129,7 +129,7 @@ impl Subscriber {
     /// Subscribes with these arguments, and waits until the server has answered.
     pub(crate) fn start_as_told(server: &Server, version: Version, arguments: &[&str]) -> Self {
         let format = format!("{MESSAGE}%t %q %p");
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["-F", &format]).collect();
+        let arguments = [&["-F", &*format][..], arguments].concat();
         let (process, log) = client("mosquitto_sub", server, version, &arguments);
         log.wait_for(0, &["Subscribed (mid: 1)"]);
         Self {
