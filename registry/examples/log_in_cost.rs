@@ -56,7 +56,7 @@ async fn main() {
     if mode == Mode::Fast {
         options.password_hash = PasswordHash::Blake2sRandomSecrets;
     }
-    let registry = Registry::open(options).unwrap();
+    let registry = Registry::open(options).await.unwrap();
     let fleet = Fleet::set_up(&registry).await;
     for device in &fleet.devices {
         device.log_in(&registry, mode, &fleet).await;

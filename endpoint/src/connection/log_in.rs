@@ -203,7 +203,11 @@ fn is(log_in: &LogIn, named: &Named) -> bool {
     log_in.application.name() == named.application && log_in.device.is_known_as(&named.device)
 }
 
-async fn by_claim(claim: &Claim, shared: &Shared) -> Result<(Found, Option<CredentialId>), Denied> {
+async fn by_claim(
+    claim: &Claim,
+    peer: &Peer,
+    shared: &Shared,
+) -> Result<(Found, Option<CredentialId>), Denied> {
     let presented = match &claim.proof {
         Proof::Password(password) => Presented::Password(password),
         Proof::User { user, password } => Presented::UserPassword { user, password },
