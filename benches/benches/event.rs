@@ -62,6 +62,7 @@ fn draft<'a>(
         trace_parent: None,
         trace_state: None,
         retain: false,
+        extensions: &[],
         data,
     }
 }

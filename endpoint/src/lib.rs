@@ -2,7 +2,8 @@
 //!
 //! Two flows meet in [`connection`]:
 //!
-//! - up: bytes → packet → session → [`dialect`] → gateway rule → event → [`sinks`] → acknowledgement;
+//! - up: bytes → packet → session → [`dialect`] → gateway rule → event → [`rules`] → [`sinks`] →
+//!   acknowledgement;
 //! - down: [`api`] → [`command`] hub → session → device → outcome.
 //!
 //! [`server`] opens and drains the process, [`listener`] accepts, [`auth`] reads the identity a
@@ -18,6 +19,7 @@ pub mod connection;
 mod demo;
 pub mod dialect;
 pub mod listener;
+pub mod rules;
 pub mod server;
 pub mod sessions;
 pub mod sinks;

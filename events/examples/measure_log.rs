@@ -171,6 +171,7 @@ fn drive(plan: &Plan, sink: &LogSink) -> Result<(), Box<dyn Error>> {
                 trace_parent: None,
                 trace_state: None,
                 retain: false,
+                extensions: &[],
                 data: Data::Binary(payload),
             };
             sink.encode(&draft, sequence, &mut batch);

@@ -1,5 +1,7 @@
 //! Text of CloudEvents attributes: the characters they may have, and their JSON form.
 
+use crate::event::NAMES;
+
 /// Appends `text` as the inside of a JSON string, keeping to what a CloudEvents `String` may hold.
 ///
 /// CloudEvents 1.0.2, "Type System": no control characters (U+0000 to U+001F, U+007F to U+009F) and
@@ -57,6 +59,27 @@ pub(crate) fn push_header_text(out: &mut String, text: &str) {
     });
 }
 
+/// Reads what [`push_header_text`] and its like wrote. `None`: not UTF-8.
+pub(crate) fn pop_header_text(value: &[u8]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    loop {
+        rest = match rest {
+            [] => return String::from_utf8(bytes).ok(),
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
+                let byte = digit(*high) << 4 | digit(*low);
+                bytes.push(u8::try_from(byte).unwrap_or_default());
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
 /// RFC 3986, 2.3: characters that a URI never needs to encode.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
@@ -82,6 +105,36 @@ fn has_uri_characters_only(mut text: &[u8]) -> bool {
             _ => return false,
         }
     }
+}
+
+/// Longest name of an extension, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// Whether an extension of this name may be added to an event: 1 to 64 lower-case ASCII letters and
+/// digits (CloudEvents 1.0.2, "Naming Conventions"), and not the name of anything that the server
+/// itself says of an event.
+#[must_use]
+pub fn is_free_extension(name: &str) -> bool {
+    const TAKEN: [&str; 13] = [
+        "id",
+        "type",
+        "time",
+        "specversion",
+        "subject",
+        "datacontenttype",
+        "dataschema",
+        "data",
+        "database64",
+        "dataref",
+        "mqttretain",
+        "traceparent",
+        "tracestate",
+    ];
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name.bytes().all(letter)
+        && !TAKEN.contains(&name)
+        && !NAMES.contains(&name)
 }
 
 /// Printable ASCII that needs no escape in JSON. No early exit: the compiler makes it vector code.

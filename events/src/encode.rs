@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::attribute::{is_absolute_uri, push_json};
-use crate::event::{Data, Draft};
+use crate::attribute::{is_absolute_uri, is_free_extension, push_json};
+use crate::event::{Data, Draft, Extension};
 
 /// Most bytes that the fixed parts of an event take: braces, member names, id, type and time.
 const FIXED_LEN: usize = 320;
@@ -23,7 +23,7 @@ pub fn write_structured_json(draft: &Draft<'_>, out: &mut Vec<u8>) {
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     out.extend_from_slice(draft.id.hyphenated().encode_lower(&mut id).as_bytes());
     out.extend_from_slice(br#"","type":""#);
-    out.extend_from_slice(draft.event_type.as_str().as_bytes());
+    push_json(out, draft.event_type.as_str());
     out.extend_from_slice(br#"","time":""#);
     out.extend_from_slice(&draft.time.rfc3339());
     out.push(b'"');
@@ -50,6 +50,13 @@ pub fn write_structured_json(draft: &Draft<'_>, out: &mut Vec<u8>) {
     );
     if draft.retain {
         out.extend_from_slice(br#","mqttretain":true"#);
+    }
+    for (name, value) in draft.extensions {
+        if is_free_extension(name) && !value.is_empty() {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(name.as_bytes());
+            push_member(out, b"\":\"", value);
+        }
     }
     push_data(out, draft.data);
     out.push(b'}');
@@ -111,7 +118,11 @@ fn most_bytes(draft: &Draft<'_>) -> usize {
         + draft.data_content_type.map_or(0, str::len)
         + draft.data_schema.map_or(0, str::len)
         + draft.trace_parent.map_or(0, str::len)
-        + draft.trace_state.map_or(0, str::len);
+        + draft.trace_state.map_or(0, str::len)
+        + draft.event_type.as_str().len();
+    let extension = |(name, value): &Extension<'_>| name.len() + value.len() + 6;
+    let extensions: usize = draft.extensions.iter().map(extension).sum();
+    let attributes = attributes + extensions;
     let data = match draft.data {
         Data::Binary(bytes) => base64_len(bytes.len()),
         Data::None | Data::Json(_) => draft.data.len(),

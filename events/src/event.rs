@@ -1,5 +1,6 @@
 //! One event, before it is encoded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub struct Origin {
 }
 
 /// The constant attributes, in the order in which they are kept and written.
-const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 9] = [
     "source",
     "partitionkey",
     "application",
@@ -191,23 +192,30 @@ impl fmt::Debug for Origin {
 
 /// The kind of an event: its `type` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventType {
+pub enum EventType<'a> {
     /// `io.drogue.event.v1`: a device published, or its will was.
     Event,
     /// `io.drogue.connection.v1`: a device's first connection came, or its last one went.
     Connection,
+    /// What a rule made of it. CloudEvents has no empty type: an empty text counts as
+    /// [`EventType::Event`].
+    Other(&'a str),
 }
 
-impl EventType {
+impl<'a> EventType<'a> {
     /// The value of the `type` attribute.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'a str {
         match self {
-            Self::Event => "io.drogue.event.v1",
+            Self::Event | Self::Other("") => "io.drogue.event.v1",
             Self::Connection => "io.drogue.connection.v1",
+            Self::Other(text) => text,
         }
     }
 }
+
+/// Name and text of an extension that only some events have.
+pub type Extension<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// An event's payload, as it will be encoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -255,7 +263,7 @@ pub struct Draft<'a> {
     /// Shared attributes.
     pub origin: &'a Origin,
     /// Kind.
-    pub event_type: EventType,
+    pub event_type: EventType<'a>,
     /// Unique, time-ordered; see [`next_id`].
     pub id: Uuid,
     /// When the packet arrived.
@@ -273,6 +281,9 @@ pub struct Draft<'a> {
     pub trace_state: Option<&'a str>,
     /// The publish, or the will, was to be retained: the extension `mqttretain` is true.
     pub retain: bool,
+    /// What a dialect or a rule adds, each name once. Left out are empty texts, and names that
+    /// are not free ([`crate::is_free_extension`]).
+    pub extensions: &'a [Extension<'a>],
     /// The payload.
     pub data: Data<'a>,
 }

@@ -7,7 +7,7 @@
 //! four bytes of value length, the value; then one byte for the kind of data, and the data.
 //! Lengths are least significant byte first.
 
-use crate::attribute::{is_absolute_uri, push_json, push_text};
+use crate::attribute::{is_absolute_uri, is_free_extension, push_json, push_text};
 use crate::encode::push_data;
 use crate::event::{Data, Draft};
 
@@ -33,7 +33,7 @@ pub(crate) fn write_record(draft: &Draft<'_>, out: &mut Vec<u8>) {
 
     let mut id = [0; uuid::fmt::Hyphenated::LENGTH];
     push(out, "id", draft.id.hyphenated().encode_lower(&mut id));
-    push(out, "type", draft.event_type.as_str());
+    push_clean(out, "type", draft.event_type.as_str());
     let time = draft.time.rfc3339();
     push(out, "time", str::from_utf8(&time).unwrap_or_default());
     for (name, value) in draft.origin.attributes() {
@@ -49,6 +49,11 @@ pub(crate) fn write_record(draft: &Draft<'_>, out: &mut Vec<u8>) {
     push_clean(out, "tracestate", draft.trace_state.unwrap_or_default());
     if draft.retain {
         push(out, RETAIN, "true");
+    }
+    for (name, value) in draft.extensions {
+        if is_free_extension(name) {
+            push_clean(out, name, value);
+        }
     }
 
     let length = length_bytes(out.len() - start - 4);
@@ -74,7 +79,7 @@ fn push_clean(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 fn push(out: &mut Vec<u8>, name: &str, value: &str) {
-    // Names are this crate's own and short.
+    // Names are this crate's own, or checked: all are short.
     out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(&length_bytes(value.len()));
@@ -197,6 +202,7 @@ pub(crate) mod tests {
             trace_parent: Some("00-a-b-01"),
             trace_state: None,
             retain,
+            extensions: &[],
             data,
         });
     }

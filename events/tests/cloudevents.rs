@@ -36,6 +36,7 @@ fn draft(origin: &Origin) -> Draft<'_> {
         trace_parent: None,
         trace_state: None,
         retain: false,
+        extensions: &[],
         data: Data::None,
     }
 }
@@ -74,6 +75,7 @@ fn every_attribute_of_an_event_has_its_place() {
         trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         trace_state: Some("vendor=1"),
         retain: true,
+        extensions: &[],
         data: Data::Json(b"{\"t\":21.5}"),
         ..draft(&origin)
     };
@@ -457,6 +459,7 @@ proptest! {
             trace_parent: sample.trace.as_deref(),
             trace_state: sample.trace.as_deref(),
             retain: sample.retain,
+            extensions: &[],
             data,
             ..draft(&origin)
         };

@@ -11,6 +11,7 @@ use landfall_protocol::session::Close;
 use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use super::owned::OwnedPublish;
+use super::ruling::{Ruled, Tries};
 use super::uplink::{Arrival, Uplink, Verdict};
 use super::{Link, Scratch, Stream};
 use crate::telemetry::{ConnectionEnded, WillDropped};
@@ -71,13 +72,24 @@ impl<S: Stream> Live<S> {
                 }
             }
         }
+        if let Verdict::Consult(consultation) = verdict {
+            let settled = consultation.settle(Tries::Any);
+            verdict = match tokio::time::timeout(patience, settled).await {
+                Ok(Some(ruled)) => self.hand_over_will(ruled, sequence),
+                Ok(None) | Err(_) => Verdict::NoRoom,
+            };
+        }
         let cause = match verdict {
             Verdict::Taken => {
                 self.shared.telemetry.publishes_taken.inc();
                 return;
             }
+            Verdict::Dropped => {
+                self.shared.telemetry.publishes_forgotten.inc();
+                return;
+            }
             Verdict::Refused(_, because) => because.as_str(),
-            Verdict::NoRoom | Verdict::Ask(_) => "no_room",
+            Verdict::NoRoom | Verdict::Ask(_) | Verdict::Consult(_) => "no_room",
         };
         WillDropped {
             link: &self.link,
@@ -101,6 +113,15 @@ impl<S: Stream> Live<S> {
             asked,
         };
         let verdict = self.uplink.publish(&will.borrow(), &arrival, &mut scratch);
+        self.uplink.hand_over(&mut scratch);
+        scratch.give_back();
+        verdict
+    }
+
+    /// The will that the endpoints of the application's rules have decided on.
+    fn hand_over_will(&mut self, ruled: Ruled, sequence: Sequence) -> Verdict {
+        let mut scratch = Scratch::take(self.shared.sinks.all().len());
+        let verdict = self.uplink.ruled(ruled, sequence, &mut scratch);
         self.uplink.hand_over(&mut scratch);
         scratch.give_back();
         verdict

@@ -223,7 +223,7 @@ fn let_in(
         credential,
     };
     let link = Arc::new(Link::new(identity, route.len()));
-    let mut uplink = Uplink::new(&shared.instance, found, application, route, &link);
+    let mut uplink = Uplink::new(shared, found, application, route, &link);
     let per_device = shared.config.limits.connections_per_device.get();
     let leaving = shared.sessions.add(&link, per_device, || {
         let mut scratch = Scratch::take(shared.sinks.all().len());

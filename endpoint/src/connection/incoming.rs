@@ -11,6 +11,7 @@ use landfall_registry::{Found, Unavailable};
 
 use super::live::Live;
 use super::owned::OwnedPublish;
+use super::ruling::{Consultation, Ruled, Tries};
 use super::subscribing::{Lookups, Subscribing, unsubscribe_all};
 use super::uplink::{Arrival, RefusedBecause, Verdict};
 use super::{Scratch, Stream};
@@ -30,6 +31,32 @@ pub(super) enum Asking {
         lookups: Lookups,
         subscribing: Subscribing,
     },
+    /// A publish about which a rule asks an endpoint.
+    Rules {
+        settled: Pin<Box<dyn Future<Output = Option<Ruled>> + Send>>,
+        sequence: Sequence,
+        qos: QoS,
+    },
+}
+
+/// What came of asking.
+enum Answer {
+    Device(Option<Found>),
+    Inboxes(Vec<Option<Found>>),
+    Ruled(Option<Box<Ruled>>),
+}
+
+impl Asking {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Unavailable>> {
+        match self {
+            Self::Publish { lookup, .. } => lookup.as_mut().poll(cx).map_ok(Answer::Device),
+            Self::Subscribe { lookups, .. } => lookups.as_mut().poll(cx).map_ok(Answer::Inboxes),
+            Self::Rules { settled, .. } => {
+                let ruled = settled.as_mut().poll(cx);
+                ruled.map(|ruled| Ok(Answer::Ruled(ruled.map(Box::new))))
+            }
+        }
+    }
 }
 
 impl<S: Stream> Live<S> {
@@ -68,6 +95,9 @@ impl<S: Stream> Live<S> {
                             let publish = OwnedPublish::of(&publish);
                             self.ask(&device, publish, sequence, time);
                         }
+                        Verdict::Consult(consultation) => {
+                            self.consult(*consultation, sequence, qos, now);
+                        }
                         verdict => self.turn_down(&verdict, sequence, qos),
                     }
                     if scratch.batches.iter().any(OpenBatch::is_full) {
@@ -100,7 +130,7 @@ impl<S: Stream> Live<S> {
         }
         self.uplink.hand_over(scratch);
         self.shared.telemetry.publishes_taken.inc_by(taken);
-        if used > 0 {
+        if used > 0 && !self.is_consulting() {
             self.listening(now);
         }
         self.settle(now);
@@ -116,8 +146,14 @@ impl<S: Stream> Live<S> {
                     self.session.refuse_publish(sequence, *reason);
                 }
             }
+            Verdict::Dropped => {
+                self.shared.telemetry.publishes_forgotten.inc();
+                if qos != QoS::AtMostOnce {
+                    self.session.refuse_publish(sequence, ReasonCode::SUCCESS);
+                }
+            }
             Verdict::NoRoom => self.shared.telemetry.publishes_dropped.inc(),
-            Verdict::Taken | Verdict::Ask(_) => {}
+            Verdict::Taken | Verdict::Ask(_) | Verdict::Consult(_) => {}
         }
     }
 
@@ -161,41 +197,68 @@ impl<S: Stream> Live<S> {
         }));
     }
 
-    /// Goes on with the packet that waited for the registry, once it has answered.
+    /// Asks the endpoints of the application's rules; reading stops until they have answered, and
+    /// the client is not held to its keep-alive meanwhile.
+    fn consult(&mut self, consultation: Consultation, sequence: Sequence, qos: QoS, now: Time) {
+        let tries = if qos == QoS::AtMostOnce {
+            Tries::One
+        } else {
+            Tries::Any
+        };
+        self.asking = Some(Box::new(Asking::Rules {
+            settled: Box::pin(consultation.settle(tries)),
+            sequence,
+            qos,
+        }));
+        self.waiting(now);
+    }
+
+    fn is_consulting(&self) -> bool {
+        matches!(self.asking.as_deref(), Some(Asking::Rules { .. }))
+    }
+
+    /// Goes on with the packet that waited for an answer, once it has come.
     pub(super) fn poll_asking(&mut self, cx: &mut Context<'_>, now: Time, scratch: &mut Scratch) {
-        let answered = match self.asking.as_deref_mut() {
-            None => return,
-            Some(Asking::Publish { lookup, .. }) => match lookup.as_mut().poll(cx) {
-                Poll::Ready(answer) => answer.map(|found| vec![found]),
-                Poll::Pending => return,
-            },
-            Some(Asking::Subscribe { lookups, .. }) => match lookups.as_mut().poll(cx) {
-                Poll::Ready(answers) => answers,
-                Poll::Pending => return,
-            },
+        let Some(asking) = self.asking.as_deref_mut() else {
+            return;
+        };
+        let Poll::Ready(answered) = asking.poll(cx) else {
+            return;
         };
         let asking = self.asking.take();
-        let (Ok(mut answers), Some(asking)) = (answered, asking) else {
+        let (Ok(answer), Some(asking)) = (answered, asking) else {
             // Neither allowed nor forbidden: the device tries again on a new connection.
             self.session.close(ReasonCode::SERVER_UNAVAILABLE);
             return;
         };
-        match *asking {
-            Asking::Publish {
-                publish,
-                sequence,
-                time,
-                ..
-            } => {
-                let found = answers.pop().flatten();
-                self.publish_asked(&publish, sequence, time, &found, scratch);
-            }
-            Asking::Subscribe {
-                mut subscribing, ..
-            } => {
+        match (*asking, answer) {
+            (
+                Asking::Publish {
+                    publish,
+                    sequence,
+                    time,
+                    ..
+                },
+                Answer::Device(found),
+            ) => self.publish_asked(&publish, sequence, time, &found, now, scratch),
+            (
+                Asking::Subscribe {
+                    mut subscribing, ..
+                },
+                Answer::Inboxes(answers),
+            ) => {
                 subscribing.judge(answers, self.uplink.device());
                 self.finish_subscribing(subscribing);
             }
+            (Asking::Rules { sequence, qos, .. }, Answer::Ruled(ruled)) => {
+                let verdict = match ruled {
+                    Some(ruled) => self.uplink.ruled(*ruled, sequence, scratch),
+                    None => Verdict::NoRoom,
+                };
+                self.conclude(verdict, sequence, qos, scratch);
+                self.listening(now);
+            }
+            _ => {}
         }
         self.held = !self.pending.is_empty();
         self.settle(now);
@@ -208,6 +271,7 @@ impl<S: Stream> Live<S> {
         sequence: Sequence,
         time: Timestamp,
         found: &Option<Found>,
+        now: Time,
         scratch: &mut Scratch,
     ) {
         let publish = publish.borrow();
@@ -219,8 +283,18 @@ impl<S: Stream> Live<S> {
             asked: Some(found),
         };
         match self.uplink.publish(&publish, &arrival, scratch) {
+            Verdict::Consult(consultation) => {
+                self.consult(*consultation, sequence, publish.qos, now);
+            }
+            verdict => self.conclude(verdict, sequence, publish.qos, scratch),
+        }
+    }
+
+    /// Hands over a publish that was decided on by itself, or turns it down.
+    fn conclude(&mut self, verdict: Verdict, sequence: Sequence, qos: QoS, scratch: &mut Scratch) {
+        match verdict {
             Verdict::Taken => self.shared.telemetry.publishes_taken.inc(),
-            verdict => self.turn_down(&verdict, sequence, publish.qos),
+            verdict => self.turn_down(&verdict, sequence, qos),
         }
         self.uplink.hand_over(scratch);
     }

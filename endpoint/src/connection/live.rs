@@ -46,7 +46,7 @@ pub(super) struct Live<S> {
     room_asked: bool,
     /// Since when the client takes no output.
     unwritten_since: Option<Time>,
-    /// Since when a publish cannot be taken for lack of room in a sink.
+    /// Since when a publish cannot be taken, for lack of room in a sink or of a rule's verdict.
     no_room_since: Option<Time>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Free again with the connection.
@@ -145,7 +145,7 @@ impl<S: Stream> Live<S> {
     fn read_mail(&mut self) {
         let Some(news) = self.link.news() else { return };
         if let Some(found) = news.found {
-            self.uplink.update(found);
+            self.uplink.update(found, &self.shared.rules);
         }
         for (sequence, refusal) in news.refused {
             self.note_sink_refusal(sequence, refusal);
@@ -257,12 +257,17 @@ impl<S: Stream> Live<S> {
         if self.uplink.has_room() {
             return false;
         }
-        self.session.set_reading(now, false);
-        self.no_room_since.get_or_insert(now);
+        self.waiting(now);
         if !std::mem::replace(&mut self.room_asked, true) {
             self.uplink.wait_for_room();
         }
         true
+    }
+
+    /// The client has to wait: its keep-alive stands still, the patience with it does not.
+    pub(super) fn waiting(&mut self, now: Time) {
+        self.session.set_reading(now, false);
+        self.no_room_since.get_or_insert(now);
     }
 
     /// A packet got through: the client is being listened to.

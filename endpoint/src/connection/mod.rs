@@ -6,7 +6,8 @@
 //!
 //! - `log_in`: who the client is, if it may connect;
 //! - `link`: the half that others hold (mailbox, sinks' reports);
-//! - `uplink`: publish → dialect → gateway rule → event → sinks;
+//! - `uplink`: publish → dialect → gateway rule → event → rules → sinks;
+//! - `ruling`: events about which a rule asks an endpoint;
 //! - `downlink`: commands → deliveries → acknowledgements;
 //! - `subscribing`: which inboxes may be read;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
@@ -21,6 +22,7 @@ mod link;
 mod live;
 mod log_in;
 mod owned;
+mod ruling;
 mod scratch;
 mod subscribing;
 mod throttling;

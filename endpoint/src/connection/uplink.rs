@@ -4,29 +4,37 @@ use std::sync::Arc;
 
 use landfall_events::content::judge;
 use landfall_events::event::{Draft, EventType, Origin, OriginParts, Timestamp};
+use landfall_events::rule::{self, Parts};
 use landfall_events::sink::{Completion, Handover, Sequence};
 use landfall_protocol::packet::Publish;
 use landfall_protocol::{QoS, ReasonCode};
 use landfall_registry::{Application, Device, DialectSpec, Found, Registry, effective_dialect};
 
+use super::ruling::{Consultation, Ruled};
 use super::{Link, Scratch};
 use crate::dialect;
+use crate::rules::{RuleBook, Ruleset};
+use crate::server::Shared;
 use crate::sinks::Route;
 
 /// Devices whose constant attributes a gateway's connection keeps.
 const KEPT_ORIGINS: usize = 64;
 
 /// What becomes of a publish.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Verdict {
     /// In the open batches.
     Taken,
+    /// A rule accepts it and forgets it.
+    Dropped,
     /// Dropped for lack of room (QoS 0 only).
     NoRoom,
     /// Not allowed, for this reason.
     Refused(ReasonCode, RefusedBecause),
     /// The registry must be asked about this device first.
     Ask(Box<str>),
+    /// An endpoint of the application's rules must be asked first.
+    Consult(Box<Consultation>),
 }
 
 /// Why a publish is not allowed, for log and counters.
@@ -38,6 +46,8 @@ pub(super) enum RefusedBecause {
     Gateway,
     /// Said to be JSON or UTF-8, and is not.
     Payload,
+    /// A rule of the application refuses it.
+    Rule,
 }
 
 impl RefusedBecause {
@@ -47,6 +57,7 @@ impl RefusedBecause {
             Self::Topic => "bad_topic",
             Self::Gateway => "gateway_not_selected",
             Self::Payload => "bad_payload",
+            Self::Rule => "rule_rejected",
         }
     }
 }
@@ -58,6 +69,7 @@ pub(super) struct Uplink {
     application_name: Arc<str>,
     device: Arc<Device>,
     dialect: DialectSpec,
+    rules: Option<Arc<Ruleset>>,
     route: Route,
     completion: Arc<dyn Completion>,
     /// Constant attributes of the connected device; made with its first event.
@@ -83,15 +95,16 @@ pub(super) struct Arrival<'a> {
 impl Uplink {
     /// The upward half for a device that has just logged in.
     pub(super) fn new(
-        instance: &Arc<str>,
+        shared: &Shared,
         found: Found,
         application_name: Arc<str>,
         route: Route,
         link: &Arc<Link>,
     ) -> Self {
         Self {
-            instance: Arc::clone(instance),
+            instance: Arc::clone(&shared.instance),
             dialect: effective_dialect(&found.application, &found.device),
+            rules: shared.rules.of(&found.application),
             application: found.application,
             application_name,
             device: found.device,
@@ -109,7 +122,8 @@ impl Uplink {
     }
 
     /// Uses changed documents from the next publish on.
-    pub(super) fn update(&mut self, found: Found) {
+    pub(super) fn update(&mut self, found: Found, rules: &RuleBook) {
+        self.rules = rules.of(&found.application);
         self.dialect = effective_dialect(&found.application, &found.device);
         self.application = found.application;
         self.device = found.device;
@@ -146,24 +160,88 @@ impl Uplink {
             return Verdict::NoRoom;
         }
         let user = &properties.user_properties;
-        self.encode(
-            &Draft {
-                origin: &origin,
-                event_type: EventType::Event,
-                id: scratch.ids.next(arrival.time),
-                time: arrival.time,
-                subject: destination.channel,
-                data_content_type,
-                data_schema: user.get("dataschema"),
-                trace_parent: user.get("traceparent"),
-                trace_state: user.get("tracestate"),
-                retain: publish.retain,
-                data,
-            },
-            arrival.sequence,
-            scratch,
-        );
+        let draft = Draft {
+            origin: &origin,
+            event_type: EventType::Event,
+            id: scratch.ids.next(arrival.time),
+            time: arrival.time,
+            subject: destination.channel,
+            data_content_type,
+            data_schema: user.get("dataschema"),
+            trace_parent: user.get("traceparent"),
+            trace_state: user.get("tracestate"),
+            retain: publish.retain,
+            extensions: &[],
+            data,
+        };
+        match self.rules.clone() {
+            None => self.encode(&draft, arrival.sequence, scratch),
+            Some(rules) => return self.rule(&rules, &draft, &origin, arrival.sequence, scratch),
+        }
         Verdict::Taken
+    }
+
+    /// Has the application's rules decide on an event.
+    fn rule(
+        &mut self,
+        rules: &Arc<Ruleset>,
+        draft: &Draft<'_>,
+        origin: &Arc<Origin>,
+        sequence: Sequence,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let mut parts = Parts::of(draft);
+        match rules.rules.apply(&mut parts) {
+            rule::Verdict::Ask => Verdict::Consult(Box::new(Consultation {
+                rules: Arc::clone(rules),
+                parts: Parts::of(draft).into_owned(),
+                origin: Arc::clone(origin),
+                id: draft.id,
+                time: draft.time,
+            })),
+            verdict => {
+                let judged = parts.judge().is_ok();
+                let ruled = parts.draft(origin, draft.id, draft.time);
+                self.obey(&verdict, judged, &ruled, sequence, scratch)
+            }
+        }
+    }
+
+    /// Does with an event what the rules and their endpoints have decided.
+    pub(super) fn ruled(
+        &mut self,
+        mut ruled: Ruled,
+        sequence: Sequence,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let judged = ruled.parts.judge().is_ok();
+        self.obey(&ruled.verdict, judged, &ruled.draft(), sequence, scratch)
+    }
+
+    fn obey(
+        &mut self,
+        verdict: &rule::Verdict,
+        judged: bool,
+        ruled: &Draft<'_>,
+        sequence: Sequence,
+        scratch: &mut Scratch,
+    ) -> Verdict {
+        let refused = |reason| Verdict::Refused(reason, RefusedBecause::Rule);
+        match verdict {
+            rule::Verdict::Drop => Verdict::Dropped,
+            // The rules say JSON of a payload that is not.
+            rule::Verdict::Pass if !judged => refused(ReasonCode::PAYLOAD_FORMAT_INVALID),
+            rule::Verdict::Pass => {
+                self.encode(ruled, sequence, scratch);
+                Verdict::Taken
+            }
+            rule::Verdict::Reject(reason) => {
+                let (application, device) = (self.application.name(), ruled.origin.device());
+                tracing::debug!(application, device, %reason, "a rule rejects an event");
+                refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)
+            }
+            rule::Verdict::Ask => Verdict::NoRoom,
+        }
     }
 
     fn encode(&mut self, draft: &Draft<'_>, sequence: Sequence, scratch: &mut Scratch) {
@@ -262,6 +340,7 @@ impl Uplink {
             trace_parent: None,
             trace_state: None,
             retain: false,
+            extensions: &[],
             data: landfall_events::event::Data::Json(data),
         };
         self.encode(&draft, sequence, scratch);

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::command::CommandHub;
 use crate::config::Config;
 use crate::listener::{Bound, Entrance, Listening};
+use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
 use crate::telemetry::Telemetry;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub registry: Registry,
     /// Where events go.
     pub sinks: Sinks,
+    /// What applications have done with their events first.
+    pub rules: RuleBook,
     /// Who failed to log in how often.
     pub throttle: Throttle,
     /// Who is connected.

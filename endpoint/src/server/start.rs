@@ -18,6 +18,7 @@ use crate::command::CommandHub;
 use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
 use crate::listener::tls::LoadError;
 use crate::listener::{self, Bound, Entrance, Listening};
+use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::telemetry::{SinkCollector, Telemetry};
 
@@ -205,6 +206,7 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
         token,
         registry,
         sinks,
+        rules: RuleBook::default(),
         throttle,
         sessions,
         hub,

@@ -29,6 +29,8 @@ pub struct Telemetry {
     pub publishes_taken: IntCounter,
     /// QoS 0 publishes dropped because a sink had no room.
     pub publishes_dropped: IntCounter,
+    /// Publishes and wills that a rule of their application accepted and forgot.
+    pub publishes_forgotten: IntCounter,
     /// Publishes and wills that were not allowed, by cause.
     pub publishes_refused: IntCounterVec,
     /// Filters that were not granted.
@@ -86,6 +88,10 @@ impl Telemetry {
             publishes_dropped: counter(
                 "landfall_publishes_dropped_total",
                 "QoS 0 publishes dropped because a sink had no room",
+            )?,
+            publishes_forgotten: counter(
+                "landfall_publishes_dropped_by_rule_total",
+                "Publishes and wills that a rule of their application accepted and forgot",
             )?,
             publishes_refused: counters(
                 "landfall_publishes_refused_total",

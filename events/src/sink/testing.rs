@@ -125,6 +125,7 @@ impl Connection {
             trace_parent: None,
             trace_state: None,
             retain: false,
+            extensions: &[],
             data,
         };
         self.sequence += 1;

@@ -196,6 +196,15 @@ pub struct Held {
 }
 
 impl Held {
+    /// A secret that the server presents elsewhere; `None` for one that it only compares.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            SecretValue::Text(text) => Some(text.expose()),
+            SecretValue::Password(_) | SecretValue::Key(_) => None,
+        }
+    }
+
     /// What a read shows.
     pub(crate) fn reference(self) -> Shown {
         Shown::Reference(self.id)

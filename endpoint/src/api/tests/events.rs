@@ -55,6 +55,7 @@ fn store(fixture: &Fixture, data: &[&str]) {
             trace_parent: None,
             trace_state: None,
             retain: false,
+            extensions: &[],
             data: Data::Json(text.as_bytes()),
         };
         sink.encode(&draft, sequence, &mut batch);

@@ -1,11 +1,11 @@
 //! What an endpoint's answer means.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 
+use crate::endpoint::no_answer;
 use crate::sink::Refusal;
 use crate::sink::remote::Outcome;
 
@@ -34,25 +34,9 @@ pub(super) async fn outcome(response: Response) -> Outcome {
     }
 }
 
-/// No answer. The text leaves the address out: its query may hold a key.
+/// No answer.
 pub(super) fn failure(error: &reqwest::Error) -> Outcome {
-    if error.is_builder() {
-        return Outcome::retry("the request cannot be made");
-    }
-    if error.is_timeout() {
-        return Outcome::retry("the endpoint did not answer in time");
-    }
-    // The cause at the bottom says what happened; those above it repeat where.
-    let mut cause: &dyn Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    let what = if error.is_connect() {
-        "no connection to the endpoint"
-    } else {
-        "no answer from the endpoint"
-    };
-    Outcome::retry(format_args!("{what}: {cause}"))
+    Outcome::retry(no_answer(error))
 }
 
 fn said(status: StatusCode) -> String {

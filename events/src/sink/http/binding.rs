@@ -10,7 +10,7 @@ const STRUCTURED: HeaderValue = HeaderValue::from_static("application/cloudevent
 const BATCH: HeaderValue = HeaderValue::from_static("application/cloudevents-batch+json");
 
 /// Binary content mode (section 3.1): attributes in `ce-` headers, the payload as body.
-pub(super) fn binary(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
+pub(crate) fn binary(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
     if record.looks_structured() {
         return structured(record);
     }
@@ -33,7 +33,7 @@ pub(super) fn binary(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
 }
 
 /// Structured content mode (section 3.2).
-pub(super) fn structured(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
+pub(crate) fn structured(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
     let mut body = Vec::new();
     record.write_structured_json(&mut body);
     (HeaderMap::from_iter([(CONTENT_TYPE, STRUCTURED)]), body)

@@ -5,7 +5,7 @@
 //! endpoint may see an event twice, with the same `id`.
 
 mod answer;
-mod binding;
+pub(crate) mod binding;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +50,16 @@ pub enum HttpAuthorization {
         /// Password.
         password: String,
     },
+}
+
+impl HttpAuthorization {
+    pub(crate) fn add_to(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Bearer(token) => request.bearer_auth(token),
+            Self::Basic { username, password } => request.basic_auth(username, Some(password)),
+        }
+    }
 }
 
 /// Shows no secret.
@@ -254,12 +264,6 @@ impl HttpCourier {
             .headers(self.options.headers.clone())
             .headers(headers)
             .body(body);
-        Some(match &self.options.authorization {
-            HttpAuthorization::None => request,
-            HttpAuthorization::Bearer(token) => request.bearer_auth(token),
-            HttpAuthorization::Basic { username, password } => {
-                request.basic_auth(username, Some(password))
-            }
-        })
+        Some(self.options.authorization.add_to(request))
     }
 }

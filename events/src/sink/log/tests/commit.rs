@@ -53,6 +53,7 @@ fn events_are_in_the_log_before_they_are_reported_accepted() {
             trace_parent: None,
             trace_state: None,
             retain: false,
+            extensions: &[],
             data: crate::event::Data::None,
         };
         sink.encode(&draft, sequence, &mut batch);
