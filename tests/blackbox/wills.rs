@@ -31,10 +31,11 @@ fn a_dropped_socket_publishes_the_will() {
 #[test]
 fn a_goodbye_publishes_none() {
     let server = Server::shared();
-    for version in Version::ALL {
+    for (before, version) in Version::ALL.into_iter().enumerate() {
         Client::accepted(&server, &with_will(version, "sensor01", "gone")).disconnect();
+        // A connection that comes before the last one has gone adds no events.
+        server.wait_connection_events(APP, "sensor01", &[true, false].repeat(before + 1));
     }
-    server.wait_connection_events(APP, "sensor01", &[true, false, true, false, true, false]);
     assert!(server.published(APP).is_empty());
 }
 
