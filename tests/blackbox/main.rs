@@ -31,6 +31,7 @@ mod event_format;
 mod events_api;
 mod gateways;
 mod hostile;
+mod instances;
 mod kill;
 mod limits;
 mod malformed;

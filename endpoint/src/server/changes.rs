@@ -1,45 +1,69 @@
 //! Changes of the registry act on live connections at once.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use landfall_protocol::ReasonCode;
-use landfall_registry::Change;
+use landfall_registry::{Change, Unavailable};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::sleep;
 
 use super::Shared;
 use crate::connection::Link;
 
+/// How soon a change that could not be followed is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// Follows the registry's changes until the server stops.
 pub(super) async fn watch(shared: Arc<Shared>) {
     let mut changes = shared.registry.changes();
+    // Connections whose documents changed and could not be read.
+    let mut unsettled: Vec<Arc<Link>> = Vec::new();
     loop {
-        let affected = match changes.recv().await {
-            Ok(Change::Device {
+        let change = tokio::select! {
+            change = changes.recv() => Some(change),
+            () = sleep(RETRY), if !unsettled.is_empty() => None,
+        };
+        let affected = match change {
+            None => std::mem::take(&mut unsettled),
+            Some(Ok(Change::Device {
                 application,
                 device,
-            }) => shared.sessions.of_device(&application, &device),
-            Ok(Change::Application(application)) => shared.sessions.of_application(&application),
+            })) => shared.sessions.of_device(&application, &device),
+            Some(Ok(Change::Application(application))) => {
+                shared.sessions.of_application(&application)
+            }
             // Some changes were missed: look at everybody.
-            Ok(Change::Everything) | Err(RecvError::Lagged(_)) => shared.sessions.all(),
-            Err(RecvError::Closed) => return,
+            Some(Ok(Change::Everything) | Err(RecvError::Lagged(_))) => shared.sessions.all(),
+            Some(Err(RecvError::Closed)) => return,
         };
-        for link in affected {
-            check(&link, &shared).await;
+        check_all(affected, &mut unsettled, &shared).await;
+    }
+}
+
+/// Checks connections until the registry fails; those that are left are tried again.
+async fn check_all(affected: Vec<Arc<Link>>, unsettled: &mut Vec<Arc<Link>>, shared: &Shared) {
+    let mut affected = affected.into_iter();
+    while let Some(link) = affected.next() {
+        if let Err(error) = check(&link, shared).await {
+            tracing::warn!(%error, "a change in the registry could not be followed yet");
+            unsettled.push(link);
+            unsettled.extend(affected);
+            // No connection twice, however often its documents change meanwhile.
+            unsettled.sort_by_key(Arc::as_ptr);
+            unsettled.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            return;
         }
     }
 }
 
 /// Closes a connection whose device or credential is gone; else gives it the new documents.
-async fn check(link: &Link, shared: &Shared) {
+async fn check(link: &Link, shared: &Shared) -> Result<(), Unavailable> {
     let who = &link.identity;
-    let found = match shared.registry.device(&who.application, &who.device).await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, "a change in the registry could not be followed");
-            return;
-        }
-    };
+    let found = shared
+        .registry
+        .device(&who.application, &who.device)
+        .await?;
     let now = SystemTime::now();
     let stands = found.as_ref().is_some_and(|found| match &who.credential {
         Some(credential) => found.stands(credential, now),
@@ -49,4 +73,5 @@ async fn check(link: &Link, shared: &Shared) {
         Some(found) if stands => link.update(found),
         _ => link.close(ReasonCode::ADMINISTRATIVE_ACTION),
     }
+    Ok(())
 }

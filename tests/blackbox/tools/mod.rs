@@ -4,3 +4,4 @@ pub(crate) mod authority;
 pub(crate) mod mosquitto;
 pub(crate) mod node;
 pub(crate) mod paho;
+pub(crate) mod postgres;
