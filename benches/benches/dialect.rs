@@ -6,9 +6,14 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use landfall::dialect::{Inbox, InboxFilter, destination};
+use landfall::dialect::{Inbox, Outgoing, Own, of};
 use landfall_protocol::QoS;
 use landfall_registry::DialectSpec;
+
+const OWN: Own<'_> = Own {
+    application: "app",
+    device: "gateway01",
+};
 
 /// Publish topics by dialect.
 fn publish(criterion: &mut Criterion) {
@@ -39,7 +44,8 @@ fn publish(criterion: &mut Criterion) {
             BenchmarkId::from_parameter(name),
             topic,
             |bencher, topic| {
-                bencher.iter(|| black_box(destination(&dialect, black_box(topic)).unwrap()));
+                let dialect = of(black_box(&dialect));
+                bencher.iter(|| black_box(dialect.destination(black_box(topic), OWN).unwrap()));
             },
         );
     }
@@ -58,7 +64,8 @@ fn subscribe(criterion: &mut Criterion) {
             BenchmarkId::from_parameter(name),
             filter,
             |bencher, filter| {
-                bencher.iter(|| black_box(InboxFilter::parse(black_box(filter))));
+                bencher
+                    .iter(|| black_box(of(&DialectSpec::DrogueV1).inbox(black_box(filter), OWN)));
             },
         );
     }
@@ -80,21 +87,27 @@ fn command(criterion: &mut Criterion) {
     ] {
         let mut inbox = Inbox::default();
         for filter in filters {
-            inbox.subscribe(InboxFilter::parse(filter).unwrap(), QoS::AtLeastOnce, None);
+            let filter = of(&DialectSpec::DrogueV1).inbox(filter, OWN).unwrap();
+            inbox.subscribe(filter, QoS::AtLeastOnce, None);
         }
         let device = if name == "own" {
             "gateway01"
         } else {
             "sensor02"
         };
-        assert!(inbox.covers(device, "gateway01"));
+        let command = Outgoing {
+            own: OWN,
+            device,
+            name: "set-temp",
+            content_type: None,
+            payload: b"21.5",
+        };
+        assert!(inbox.covers(&command));
         group.bench_with_input(
             BenchmarkId::from_parameter(name),
             &inbox,
             |bencher, inbox| {
-                bencher.iter(|| {
-                    black_box(inbox.deliveries(black_box(device), "gateway01", "set-temp"))
-                });
+                bencher.iter(|| black_box(inbox.deliveries(black_box(&command))));
             },
         );
     }

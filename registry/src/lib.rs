@@ -31,9 +31,11 @@ pub mod token;
 mod verify;
 
 pub use certificate::CertificateFault;
-pub use document::DialectSpec;
+pub use document::{DialectSpec, PayloadEncoding};
 pub use error::{OpenError, Unavailable};
-pub use model::{Application, CredentialId, Device, Found, effective_dialect};
+pub use model::{
+    Application, CredentialId, Device, Found, effective_dialect, effective_payload_encoding,
+};
 pub use options::{
     InvalidUrl, Options, PasswordCost, PasswordHash, PostgresOptions, PostgresUrl, StoreOptions,
 };

@@ -41,6 +41,7 @@ mod mosquitto_publish;
 mod ops;
 mod outages;
 mod paho;
+mod plain_topic;
 mod pre_shared_keys;
 mod registry_api;
 mod revocation;

@@ -73,7 +73,7 @@ impl CommandHub {
         let (reporter, reports) = mpsc::unbounded_channel();
         let make =
             |link: &Link| Handed::new(&command, &reporter, &link.identity.device, unattended);
-        self.hand_over(&found, &command.device, make).await?;
+        self.hand_over(&found, &command, make).await?;
         drop(reporter);
         if unattended {
             return Ok(CommandReport {
@@ -112,7 +112,7 @@ impl CommandHub {
     async fn hand_over(
         &self,
         found: &Found,
-        device: &str,
+        command: &Command,
         make: impl Fn(&Link) -> Handed,
     ) -> Result<(), CommandError> {
         let links = self.serving(found).await?;
@@ -121,7 +121,7 @@ impl CommandHub {
         }
         let offers: Vec<Offer> = links
             .iter()
-            .map(|link| link.offer(device, self.queue, || make(link)))
+            .map(|link| link.offer(command, self.queue, || make(link)))
             .collect();
         if offers.contains(&Offer::Taken) {
             Ok(())

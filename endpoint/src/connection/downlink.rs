@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use landfall_protocol::codec::SubscriptionIdentifiersBuf;
 use landfall_protocol::packet::PublishProperties;
 use landfall_protocol::session::{DeliverError, Delivery, Session};
 use landfall_protocol::{QoS, ReasonCode};
+use landfall_registry::PayloadEncoding;
 
 use super::live::Live;
 use super::{Link, Stream};
 use crate::command::{Command, Handed, SessionFailure};
-use crate::dialect::InboxDelivery;
+use crate::dialect::{InboxDelivery, payload};
 
 /// The downward half of a connection; without memory while there is no command.
 #[derive(Default)]
@@ -25,7 +27,16 @@ struct Work {
     /// Commands that were begun and have not been acknowledged in full.
     begun: Vec<Begun>,
     /// Messages of begun commands that did not fit the client's receive maximum.
-    backlog: VecDeque<(u64, Arc<Command>, InboxDelivery)>,
+    backlog: VecDeque<Message>,
+}
+
+/// One PUBLISH of a command that is still to be written.
+struct Message {
+    token: u64,
+    command: Arc<Command>,
+    /// As it goes on the wire.
+    payload: Bytes,
+    delivery: InboxDelivery,
 }
 
 struct Begun {
@@ -50,7 +61,7 @@ impl Downlink {
 
     /// Delivers what waits in the backlog and then in the mailbox, as far as the client's receive
     /// maximum goes.
-    fn deliver(&mut self, session: &mut Session, link: &Link) {
+    fn deliver(&mut self, session: &mut Session, link: &Link, encoding: PayloadEncoding) {
         if let Some(work) = &mut self.0 {
             work.deliver(session);
         }
@@ -62,7 +73,7 @@ impl Downlink {
             // Nobody waits for it any more: a late command is worse than none.
             if !handed.is_abandoned() {
                 let work = self.0.get_or_insert_default();
-                work.begin(handed, link);
+                work.begin(handed, link, encoding);
                 work.deliver(session);
             }
         }
@@ -101,15 +112,9 @@ impl Work {
     }
 
     /// Begins a command: its messages go into the backlog.
-    fn begin(&mut self, handed: Handed, link: &Link) {
+    fn begin(&mut self, handed: Handed, link: &Link, encoding: PayloadEncoding) {
         let command = Arc::clone(&handed.command);
-        let deliveries = link.with_inbox(|inbox| {
-            inbox.deliveries(
-                &command.device,
-                &link.identity.device,
-                command.name.as_str(),
-            )
-        });
+        let deliveries = link.with_inbox(|inbox| inbox.deliveries(&link.outgoing(&command)));
         // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
         if deliveries.is_empty() {
             return;
@@ -122,17 +127,21 @@ impl Work {
             open: deliveries.len(),
             failure: None,
         });
-        let entries = deliveries
-            .into_iter()
-            .map(|d| (token, Arc::clone(&command), d));
-        self.backlog.extend(entries);
+        let payload = payload::encode(encoding, &command.payload);
+        let messages = deliveries.into_iter().map(|delivery| Message {
+            token,
+            command: Arc::clone(&command),
+            payload: payload.clone(),
+            delivery,
+        });
+        self.backlog.extend(messages);
     }
 
     /// Writes the messages of the backlog that the client takes now.
     fn deliver(&mut self, session: &mut Session) {
-        while let Some((token, command, delivery)) = self.backlog.front() {
-            let token = *token;
-            match write(session, command, delivery, token) {
+        while let Some(message) = self.backlog.front() {
+            let token = message.token;
+            match write(session, message) {
                 Err(DeliverError::WindowFull) => return,
                 Ok(QoS::AtMostOnce) => self.sent(token),
                 Ok(_) => {}
@@ -162,23 +171,26 @@ impl Work {
     fn has_acknowledged_part(&self, token: u64) -> bool {
         self.backlog
             .iter()
-            .any(|(t, _, d)| *t == token && d.qos != QoS::AtMostOnce)
+            .any(|message| message.token == token && message.delivery.qos != QoS::AtMostOnce)
     }
 }
 
 impl<S: Stream> Live<S> {
     /// Delivers the commands that wait.
     pub(super) fn deliver_commands(&mut self) {
-        self.downlink.deliver(&mut self.session, &self.link);
+        let encoding = self.uplink.payload_encoding();
+        self.downlink
+            .deliver(&mut self.session, &self.link, encoding);
     }
 }
 
-fn write(
-    session: &mut Session,
-    command: &Command,
-    delivery: &InboxDelivery,
-    token: u64,
-) -> Result<QoS, DeliverError> {
+fn write(session: &mut Session, message: &Message) -> Result<QoS, DeliverError> {
+    let Message {
+        token,
+        command,
+        payload,
+        delivery,
+    } = message;
     let identifiers = encoded(&delivery.identifiers);
     let properties = PublishProperties {
         content_type: command.content_type.as_deref(),
@@ -188,10 +200,10 @@ fn write(
     let message = Delivery {
         topic: &delivery.topic,
         qos: delivery.qos,
-        payload: &command.payload,
+        payload,
         properties,
     };
-    session.deliver(message, token).map(|()| delivery.qos)
+    session.deliver(message, *token).map(|()| delivery.qos)
 }
 
 fn encoded(identifiers: &[NonZeroU32]) -> SubscriptionIdentifiersBuf {

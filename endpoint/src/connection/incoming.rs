@@ -107,7 +107,8 @@ impl<S: Stream> Live<S> {
                 }
                 Event::Acknowledged(token, reason) => self.downlink.acknowledged(token, reason),
                 Event::Subscribe(subscribe) => {
-                    let subscribing = Subscribing::of(&subscribe, &self.link.identity.device);
+                    let subscribing =
+                        Subscribing::of(&subscribe, self.uplink.dialect(), self.uplink.own());
                     let limit = self.door.subscriptions;
                     match subscribing.lookups(&self.link, &self.shared.registry, limit) {
                         None => self.finish_subscribing(subscribing),

@@ -13,8 +13,8 @@ use landfall_events::sink::{Completion, Refusal, Sequence};
 use landfall_protocol::{ReasonCode, Version};
 use landfall_registry::{CredentialId, Found};
 
-use crate::command::Handed;
-use crate::dialect::Inbox;
+use crate::command::{Command, Handed};
+use crate::dialect::{Inbox, Outgoing, Own};
 use crate::listener::Peer;
 
 /// Who is connected, from where, since when.
@@ -139,10 +139,24 @@ impl Link {
         Self::ring(mail);
     }
 
-    /// Offers a command for `device`; at most `queue` wait.
-    pub fn offer(&self, device: &str, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
+    /// A command as the inbox is asked about it.
+    pub fn outgoing<'c>(&'c self, command: &'c Command) -> Outgoing<'c> {
+        Outgoing {
+            own: Own {
+                application: &self.identity.application,
+                device: &self.identity.device,
+            },
+            device: &command.device,
+            name: command.name.as_str(),
+            content_type: command.content_type.as_deref(),
+            payload: &command.payload,
+        }
+    }
+
+    /// Offers a command; at most `queue` wait.
+    pub fn offer(&self, command: &Command, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
         let mut mail = self.mail();
-        if mail.over || !mail.inbox.covers(device, &self.identity.device) {
+        if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
             return Offer::NotSubscribed;
         }
         if mail.commands.len() >= queue {

@@ -14,7 +14,7 @@ use super::gate::Request;
 use super::throttling::{self, NoLogIn};
 use super::{Door, Origin};
 use crate::auth::{self, Claim, Named, Proof, Proven};
-use crate::dialect;
+use crate::dialect::{self, Own};
 use crate::listener::Peer;
 use crate::server::{Place, Shared};
 use crate::telemetry::LogInOutcome;
@@ -245,7 +245,12 @@ fn check_will(request: &Request, found: &Found) -> Result<(), Denied> {
         return Ok(());
     };
     let spec = landfall_registry::effective_dialect(&found.application, &found.device);
-    dialect::destination(&spec, will.topic()).map_err(|error| Denied {
+    let own = Own {
+        application: found.application.name(),
+        device: found.device.name(),
+    };
+    let destination = dialect::of(&spec).destination(will.topic(), own);
+    destination.map_err(|error| Denied {
         text: Some("the will's topic is not one of this dialect"),
         ..Denied::new(
             ReasonCode::TOPIC_NAME_INVALID,

@@ -9,7 +9,7 @@ use landfall_registry::{Device, Found, Registry, Unavailable};
 
 use super::live::Live;
 use super::{Link, Stream};
-use crate::dialect::InboxFilter;
+use crate::dialect::{Dialect, InboxFilter, Own};
 use crate::telemetry::SubscriptionRefused;
 
 /// A SUBSCRIBE with memory of its own.
@@ -35,11 +35,11 @@ pub(super) type Lookups =
 
 impl Subscribing {
     /// Reads the filters. Inboxes of other devices are not allowed until [`judge`](Self::judge).
-    pub(super) fn of(subscribe: &Subscribe<'_>, own: &str) -> Self {
+    pub(super) fn of(subscribe: &Subscribe<'_>, dialect: &dyn Dialect, own: Own<'_>) -> Self {
         let wanted = |subscription: landfall_protocol::packet::Subscription<'_>| {
-            let filter = InboxFilter::parse(subscription.filter);
+            let filter = dialect.inbox(subscription.filter, own);
             Wanted {
-                allowed: other_device(filter.as_ref(), own).is_none(),
+                allowed: other_device(filter.as_ref(), own.device).is_none(),
                 filter,
                 // Commands are delivered at QoS 1 at most.
                 qos: subscription.qos.min(QoS::AtLeastOnce),
@@ -94,7 +94,7 @@ impl Subscribing {
             let enter = |wanted: &mut Wanted| match wanted.filter.take() {
                 None => ReasonCode::TOPIC_FILTER_INVALID,
                 Some(_) if !wanted.allowed => ReasonCode::NOT_AUTHORIZED,
-                Some(filter) if inbox.len() >= limit && !inbox.contains(&filter) => {
+                Some(filter) if inbox.len() >= limit && !inbox.contains(&filter.text()) => {
                     ReasonCode::QUOTA_EXCEEDED
                 }
                 Some(filter) => {
@@ -109,10 +109,7 @@ impl Subscribing {
 
 /// The device whose inbox a filter names, if it is not the connected one.
 fn other_device<'f>(filter: Option<&'f InboxFilter>, own: &str) -> Option<&'f str> {
-    match filter {
-        Some(InboxFilter::Device(device)) if **device != *own => Some(device),
-        _ => None,
-    }
+    filter?.device().filter(|device| *device != own)
 }
 
 impl<S: Stream> Live<S> {
@@ -136,9 +133,9 @@ impl<S: Stream> Live<S> {
 /// Gives subscriptions back: one reason for each filter.
 pub(super) fn unsubscribe_all(link: &Link, unsubscribe: &Unsubscribe<'_>) -> Vec<ReasonCode> {
     link.with_inbox(|inbox| {
-        let mut leave = |filter: &str| match InboxFilter::parse(filter) {
-            Some(filter) if inbox.unsubscribe(&filter) => ReasonCode::SUCCESS,
-            _ => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+        let mut leave = |filter: &str| match inbox.unsubscribe(filter) {
+            true => ReasonCode::SUCCESS,
+            false => ReasonCode::NO_SUBSCRIPTION_EXISTED,
         };
         let filters = unsubscribe.filters.iter();
         filters

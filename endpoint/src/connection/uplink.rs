@@ -8,11 +8,14 @@ use landfall_events::rule::{self, Parts};
 use landfall_events::sink::{Completion, Handover, Sequence};
 use landfall_protocol::packet::Publish;
 use landfall_protocol::{QoS, ReasonCode};
-use landfall_registry::{Application, Device, DialectSpec, Found, Registry, effective_dialect};
+use landfall_registry::{
+    Application, Device, DialectSpec, Found, PayloadEncoding, Registry, effective_dialect,
+    effective_payload_encoding,
+};
 
 use super::ruling::{Consultation, Ruled};
 use super::{Link, Scratch};
-use crate::dialect;
+use crate::dialect::{self, Dialect, Own, payload};
 use crate::rules::{RuleBook, Ruleset};
 use crate::server::Shared;
 use crate::sinks::Route;
@@ -44,10 +47,12 @@ pub(super) enum RefusedBecause {
     Topic,
     /// The device spoken for is unknown, disabled, or does not select this gateway.
     Gateway,
-    /// Said to be JSON or UTF-8, and is not.
+    /// Said to be JSON, UTF-8 or Base64, and is not.
     Payload,
     /// A rule of the application refuses it.
     Rule,
+    /// Larger than the dialect allows.
+    TooLarge,
 }
 
 impl RefusedBecause {
@@ -58,6 +63,7 @@ impl RefusedBecause {
             Self::Gateway => "gateway_not_selected",
             Self::Payload => "bad_payload",
             Self::Rule => "rule_rejected",
+            Self::TooLarge => "payload_too_large",
         }
     }
 }
@@ -70,6 +76,7 @@ pub(super) struct Uplink {
     device: Arc<Device>,
     dialect: DialectSpec,
     rules: Option<Arc<Ruleset>>,
+    payload_encoding: PayloadEncoding,
     route: Route,
     completion: Arc<dyn Completion>,
     /// Constant attributes of the connected device; made with its first event.
@@ -105,6 +112,7 @@ impl Uplink {
             instance: Arc::clone(&shared.instance),
             dialect: effective_dialect(&found.application, &found.device),
             rules: shared.rules.of(&found.application),
+            payload_encoding: effective_payload_encoding(&found.application, &found.device),
             application: found.application,
             application_name,
             device: found.device,
@@ -121,10 +129,29 @@ impl Uplink {
         &self.device
     }
 
+    /// The topic API that it speaks.
+    pub(super) fn dialect(&self) -> &'static dyn Dialect {
+        dialect::of(&self.dialect)
+    }
+
+    /// Who is connected, for the dialect.
+    pub(super) fn own(&self) -> Own<'_> {
+        Own {
+            application: self.application.name(),
+            device: self.device.name(),
+        }
+    }
+
+    /// How its payloads are written on the wire.
+    pub(super) fn payload_encoding(&self) -> PayloadEncoding {
+        self.payload_encoding
+    }
+
     /// Uses changed documents from the next publish on.
     pub(super) fn update(&mut self, found: Found, rules: &RuleBook) {
         self.rules = rules.of(&found.application);
         self.dialect = effective_dialect(&found.application, &found.device);
+        self.payload_encoding = effective_payload_encoding(&found.application, &found.device);
         self.application = found.application;
         self.device = found.device;
         self.own = None;
@@ -138,9 +165,13 @@ impl Uplink {
         arrival: &Arrival<'_>,
         scratch: &mut Scratch,
     ) -> Verdict {
-        let Ok(destination) = dialect::destination(&self.dialect, publish.topic) else {
+        let dialect = self.dialect();
+        let Ok(destination) = dialect.destination(publish.topic, self.own()) else {
             return Verdict::Refused(ReasonCode::TOPIC_NAME_INVALID, RefusedBecause::Topic);
         };
+        if publish.payload.len() > dialect.largest_payload() {
+            return Verdict::Refused(ReasonCode::QUOTA_EXCEEDED, RefusedBecause::TooLarge);
+        }
         let bad_payload =
             Verdict::Refused(ReasonCode::PAYLOAD_FORMAT_INVALID, RefusedBecause::Payload);
         let properties = &publish.properties;
@@ -149,11 +180,16 @@ impl Uplink {
         {
             return bad_payload;
         }
-        let origin = match self.origin(destination.device, arrival) {
+        let Ok(payload) = payload::decode(self.payload_encoding, publish.payload) else {
+            return bad_payload;
+        };
+        let origin = match self.origin(destination.device.as_deref(), arrival) {
             Ok(origin) => origin,
             Err(verdict) => return verdict,
         };
-        let Ok((data_content_type, data)) = judge(properties.content_type, publish.payload) else {
+        let declared = properties.content_type.filter(|given| !given.is_empty());
+        let declared = declared.or(destination.content_type.as_deref());
+        let Ok((data_content_type, data)) = judge(declared, &payload) else {
             return bad_payload;
         };
         if publish.qos == QoS::AtMostOnce && !self.has_room() {
@@ -165,13 +201,13 @@ impl Uplink {
             event_type: EventType::Event,
             id: scratch.ids.next(arrival.time),
             time: arrival.time,
-            subject: destination.channel,
+            subject: &destination.channel,
             data_content_type,
             data_schema: user.get("dataschema"),
             trace_parent: user.get("traceparent"),
             trace_state: user.get("tracestate"),
             retain: publish.retain,
-            extensions: &[],
+            extensions: &destination.extensions,
             data,
         };
         match self.rules.clone() {

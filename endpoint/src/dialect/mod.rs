@@ -1,53 +1,65 @@
-//! Topic APIs: what a publish topic means, and which filters are inboxes.
+//! Topic APIs: what a publish topic means, which filters are inboxes, and on which topics commands
+//! go.
 //!
-//! Pure functions: adding a dialect is one file here and one name in the registry's documents.
+//! Pure functions: no clock, no registry, no sockets. A dialect is one file here that implements
+//! [`Dialect`], one line of [`of`], and one name in the registry's documents
+//! (`registry/src/document/dialect.rs`).
 
+mod destination;
 mod drogue;
 mod inbox;
+pub mod payload;
 mod plain;
+#[cfg(test)]
+mod properties;
 
-pub use inbox::{Inbox, InboxDelivery, InboxFilter};
+use std::fmt;
+
+pub use destination::{Destination, Extension, TopicError};
+pub use inbox::{Inbox, InboxDelivery, InboxFilter, Outgoing};
 use landfall_registry::DialectSpec;
 
-/// What a publish topic says.
+/// Who is connected, as far as a topic may name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Destination<'t> {
-    /// The channel: the event's subject. Never empty.
-    pub channel: &'t str,
-    /// The device that is spoken for; `None` is the connected device itself.
-    pub device: Option<&'t str>,
+pub struct Own<'a> {
+    /// The application.
+    pub application: &'a str,
+    /// The connected device.
+    pub device: &'a str,
 }
 
-/// The dialect has no place for this topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TopicError {
-    /// No channel in it.
-    #[error("the topic has no channel")]
-    NoChannel,
-    /// A level where a device name belongs is empty.
-    #[error("the topic names an empty device")]
-    EmptyDevice,
-    /// More levels than the dialect knows.
-    #[error("the topic has too many levels")]
-    TooManyLevels,
+/// A topic API.
+pub trait Dialect: fmt::Debug + Sync {
+    /// Reads a topic name.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError`]: the device is told 0x90 (topic name invalid).
+    fn destination<'t>(&self, topic: &'t str, own: Own<'_>) -> Result<Destination<'t>, TopicError>;
+
+    /// Reads a filter that commands can be subscribed with. `None`: it is no inbox.
+    ///
+    /// Left out, it is Drogue Cloud's: `command/inbox/…`.
+    fn inbox(&self, filter: &str, own: Own<'_>) -> Option<InboxFilter> {
+        let _ = own;
+        drogue::inbox(filter)
+    }
+
+    /// Largest payload in bytes, before any decoding. Left out, only the packet size is bounded.
+    fn largest_payload(&self) -> usize {
+        usize::MAX
+    }
 }
 
-/// Reads a topic name by the rules of the dialect.
-///
-/// # Errors
-///
-/// [`TopicError`]: the device is told 0x90 (topic name invalid).
-pub fn destination<'t>(
-    dialect: &DialectSpec,
-    topic: &'t str,
-) -> Result<Destination<'t>, TopicError> {
-    match dialect {
-        DialectSpec::DrogueV1 => drogue::destination(topic),
+/// The dialect that documents chose.
+pub fn of(spec: &DialectSpec) -> &'static dyn Dialect {
+    match spec {
+        DialectSpec::DrogueV1 => &drogue::Drogue,
         DialectSpec::PlainTopic {
             device_prefix: false,
-        } => plain::destination(topic),
+        } => &plain::Plain,
         DialectSpec::PlainTopic {
             device_prefix: true,
-        } => plain::prefixed_destination(topic),
+        } => &plain::DevicePrefix,
     }
 }

@@ -1,29 +1,32 @@
 //! Plain topic: the whole topic is the channel, or, with a device prefix, all but its first level.
 
-use super::{Destination, TopicError};
+use super::{Destination, Dialect, Own, TopicError};
 
-pub(super) fn destination(topic: &str) -> Result<Destination<'_>, TopicError> {
-    if topic.is_empty() {
-        return Err(TopicError::NoChannel);
+/// `devicePrefix: false`.
+#[derive(Debug)]
+pub(super) struct Plain;
+
+impl Dialect for Plain {
+    fn destination<'t>(&self, topic: &'t str, _: Own<'_>) -> Result<Destination<'t>, TopicError> {
+        if topic.is_empty() {
+            return Err(TopicError::NoChannel);
+        }
+        Ok(Destination::new(topic, None))
     }
-    Ok(Destination {
-        channel: topic,
-        device: None,
-    })
 }
 
-/// The first level is the device; empty, it is the connected device.
-pub(super) fn prefixed_destination(topic: &str) -> Result<Destination<'_>, TopicError> {
-    match topic.split_once('/') {
-        None | Some((_, "")) => Err(TopicError::NoChannel),
-        Some(("", channel)) => Ok(Destination {
-            channel,
-            device: None,
-        }),
-        Some((device, channel)) => Ok(Destination {
-            channel,
-            device: Some(device),
-        }),
+/// `devicePrefix: true`.
+#[derive(Debug)]
+pub(super) struct DevicePrefix;
+
+impl Dialect for DevicePrefix {
+    /// The first level is the device; empty, it is the connected device.
+    fn destination<'t>(&self, topic: &'t str, _: Own<'_>) -> Result<Destination<'t>, TopicError> {
+        match topic.split_once('/') {
+            None | Some((_, "")) => Err(TopicError::NoChannel),
+            Some(("", channel)) => Ok(Destination::new(channel, None)),
+            Some((device, channel)) => Ok(Destination::new(channel, Some(device))),
+        }
     }
 }
 
@@ -31,37 +34,32 @@ pub(super) fn prefixed_destination(topic: &str) -> Result<Destination<'_>, Topic
 mod tests {
     use super::*;
 
+    const OWN: Own<'_> = Own {
+        application: "app",
+        device: "gw",
+    };
+
     #[test]
     fn any_topic_is_a_channel_as_it_stands() {
         for topic in ["a", "a/b/c", "/", "/a//b/", "$weird", "command/inbox//x"] {
-            assert_eq!(
-                destination(topic),
-                Ok(Destination {
-                    channel: topic,
-                    device: None
-                })
-            );
+            let expected = Destination::new(topic, None);
+            assert_eq!(Plain.destination(topic, OWN), Ok(expected));
         }
     }
 
     #[test]
     fn with_device_prefix_the_first_level_is_the_device() {
-        let spoken_for = Destination {
-            channel: "a/b",
-            device: Some("dev"),
-        };
-        assert_eq!(prefixed_destination("dev/a/b"), Ok(spoken_for));
-        let own = Destination {
-            channel: "a/b",
-            device: None,
-        };
-        assert_eq!(prefixed_destination("/a/b"), Ok(own));
+        let spoken_for = Destination::new("a/b", Some("dev"));
+        assert_eq!(DevicePrefix.destination("dev/a/b", OWN), Ok(spoken_for));
+        let own = Destination::new("a/b", None);
+        assert_eq!(DevicePrefix.destination("/a/b", OWN), Ok(own));
     }
 
     #[test]
     fn with_device_prefix_a_topic_of_one_level_is_refused() {
-        assert_eq!(prefixed_destination("dev"), Err(TopicError::NoChannel));
-        assert_eq!(prefixed_destination("dev/"), Err(TopicError::NoChannel));
-        assert_eq!(prefixed_destination("/"), Err(TopicError::NoChannel));
+        for topic in ["dev", "dev/", "/"] {
+            let refused = Err(TopicError::NoChannel);
+            assert_eq!(DevicePrefix.destination(topic, OWN), refused, "{topic}");
+        }
     }
 }

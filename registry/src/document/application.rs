@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::device::Core;
-use super::dialect::Mqtt;
+use super::mqtt::Mqtt;
 use super::publish::Publish;
 use super::reader::{At, Fields, list, quote, string};
 use super::{certificate, foreign};

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::credential::{self, Credential};
-use super::dialect::Mqtt;
+use super::mqtt::Mqtt;
 use super::reader::{At, Fields, boolean, list, quote, string};
 use super::{foreign, label};
 use crate::name;

@@ -22,45 +22,35 @@ pub enum DialectSpec {
 }
 
 const TYPES: &str = "drogue/v1, plainTopic";
-const EXAMPLE: &str = "{ dialect: { type: plainTopic, devicePrefix: true } }";
+pub(super) const EXAMPLE: &str = "{ dialect: { type: plainTopic, devicePrefix: true } }";
 
-/// `spec.mqtt`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Mqtt {
-    /// The dialect; `None` leaves the choice to the application, or to the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dialect: Option<DialectSpec>,
-}
-
-impl Mqtt {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.dialect.is_none()
+impl DialectSpec {
+    /// The name by which documents choose it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            DialectSpec::DrogueV1 => "drogue/v1",
+            DialectSpec::PlainTopic { .. } => "plainTopic",
+        }
     }
 
-    pub(crate) fn read(value: Value, at: &At<'_>) -> Option<Mqtt> {
+    pub(super) fn read(value: Value, at: &At<'_>) -> Option<DialectSpec> {
         let mut fields = Fields::open(value, at, EXAMPLE)?;
-        let dialect = fields.optional("dialect", dialect);
+        let kind = fields.required("type", "drogue/v1", |value, at| {
+            string(value, at, "drogue/v1")
+        })?;
+        let dialect = match kind.as_str() {
+            "drogue/v1" => Some(DialectSpec::DrogueV1),
+            "plainTopic" => {
+                let device_prefix = fields.optional("devicePrefix", boolean).unwrap_or_default();
+                Some(DialectSpec::PlainTopic { device_prefix })
+            }
+            other => {
+                let reason = format!("{} is not a dialect; there are {TYPES}", quote(other));
+                return at.key("type").refuse(reason, "plainTopic");
+            }
+        };
         fields.close();
-        Some(Mqtt { dialect })
+        dialect
     }
-}
-
-fn dialect(value: Value, at: &At<'_>) -> Option<DialectSpec> {
-    let mut fields = Fields::open(value, at, EXAMPLE)?;
-    let kind = fields.required("type", "drogue/v1", |value, at| {
-        string(value, at, "drogue/v1")
-    })?;
-    let dialect = match kind.as_str() {
-        "drogue/v1" => Some(DialectSpec::DrogueV1),
-        "plainTopic" => {
-            let device_prefix = fields.optional("devicePrefix", boolean).unwrap_or_default();
-            Some(DialectSpec::PlainTopic { device_prefix })
-        }
-        other => {
-            let reason = format!("{} is not a dialect; there are {TYPES}", quote(other));
-            return at.key("type").refuse(reason, "plainTopic");
-        }
-    };
-    fields.close();
-    dialect
 }

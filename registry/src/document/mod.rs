@@ -15,6 +15,7 @@ mod external;
 mod foreign;
 pub(crate) mod label;
 mod metadata;
+mod mqtt;
 pub(crate) mod parse;
 pub(crate) mod problem;
 mod publish;
@@ -32,9 +33,10 @@ pub use application::{ApplicationSpec, DEFAULT_DEVICE_NAME, TrustAnchor, TrustAn
 pub use credential::{Credential, Validity};
 pub(crate) use device::MAX_ALIAS;
 pub use device::{Authentication, Core, DeviceSpec, GatewaySelector};
-pub use dialect::{DialectSpec, Mqtt};
+pub use dialect::DialectSpec;
 pub use external::{Authorization, ExternalEndpoint, Header, Tls};
 pub use metadata::{Address, Metadata, Preconditions, ShownMetadata};
+pub use mqtt::{Mqtt, PayloadEncoding};
 pub use parse::{
     InvalidDocument, InvalidDocuments, MAX_DOCUMENT_TEXT, MAX_DOCUMENTS_TEXT, document_values,
     parse_documents, to_yaml,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::certificate::Anchor;
-use crate::document::{ApplicationSpec, DialectSpec, Invalid, Rule, read_stored};
+use crate::document::{ApplicationSpec, DialectSpec, Invalid, PayloadEncoding, Rule, read_stored};
 use crate::secret::Held;
 use crate::store::{Labels, ResourceId, Row};
 
@@ -17,6 +17,7 @@ pub struct Application {
     sinks: Option<Vec<String>>,
     rules: Vec<Rule<Held>>,
     dialect: Option<DialectSpec>,
+    payload_encoding: Option<PayloadEncoding>,
     anchors: Vec<Anchor>,
 }
 
@@ -34,6 +35,7 @@ impl Application {
             sinks: spec.publish.sinks,
             rules: spec.publish.rules,
             dialect: spec.mqtt.dialect,
+            payload_encoding: spec.mqtt.payload_encoding,
             anchors,
         })
     }
@@ -89,6 +91,12 @@ impl Application {
     #[must_use]
     pub fn dialect(&self) -> Option<DialectSpec> {
         self.dialect
+    }
+
+    /// `spec.mqtt.payloadEncoding` as it stands; see [`crate::effective_payload_encoding`].
+    #[must_use]
+    pub fn payload_encoding(&self) -> Option<PayloadEncoding> {
+        self.payload_encoding
     }
 
     /// The authorities that vouch for its devices: `spec.trustAnchors.anchors`.

@@ -2,7 +2,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
 
-use crate::document::{Credential, DeviceSpec, DialectSpec, Invalid, Validity, read_stored};
+use crate::document::{
+    Credential, DeviceSpec, DialectSpec, Invalid, PayloadEncoding, Validity, read_stored,
+};
 use crate::secret::{Held, Password, SecretBytes, SecretId, SecretValue};
 use crate::store::{Labels, ResourceId, Row};
 
@@ -19,6 +21,7 @@ pub struct Device {
     gateway_labels: BTreeMap<String, String>,
     aliases: Vec<String>,
     dialect: Option<DialectSpec>,
+    payload_encoding: Option<PayloadEncoding>,
     passwords: Vec<StoredPassword>,
     keys: Vec<PreSharedKey>,
 }
@@ -89,6 +92,7 @@ impl Device {
             gateway_labels: spec.gateway_selector.match_labels,
             aliases: spec.alias,
             dialect: spec.mqtt.dialect,
+            payload_encoding: spec.mqtt.payload_encoding,
             passwords,
             keys,
         })
@@ -135,6 +139,12 @@ impl Device {
     #[must_use]
     pub fn dialect(&self) -> Option<DialectSpec> {
         self.dialect
+    }
+
+    /// `spec.mqtt.payloadEncoding` as it stands; see [`crate::effective_payload_encoding`].
+    #[must_use]
+    pub fn payload_encoding(&self) -> Option<PayloadEncoding> {
+        self.payload_encoding
     }
 
     /// Whether this is its name or one of its aliases.

@@ -13,7 +13,7 @@ pub(crate) use device::StoredPassword;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::document::DialectSpec;
+use crate::document::{DialectSpec, PayloadEncoding};
 
 /// A device with its application, as they were at one moment.
 #[derive(Clone, Debug)]
@@ -51,5 +51,15 @@ pub fn effective_dialect(application: &Application, device: &Device) -> DialectS
     device
         .dialect()
         .or(application.dialect())
+        .unwrap_or_default()
+}
+
+/// How a device's payloads are written on the wire: its own setting, else its application's, else
+/// raw.
+#[must_use]
+pub fn effective_payload_encoding(application: &Application, device: &Device) -> PayloadEncoding {
+    device
+        .payload_encoding()
+        .or(application.payload_encoding())
         .unwrap_or_default()
 }

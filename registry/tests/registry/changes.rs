@@ -1,7 +1,9 @@
 //! A change is in every answer as soon as it is reported, and everyone is told.
 
 use landfall_registry::document::{DialectSpec, Preconditions};
-use landfall_registry::{Cause, Change, effective_dialect};
+use landfall_registry::{
+    Cause, Change, PayloadEncoding, effective_dialect, effective_payload_encoding,
+};
 
 use crate::common::{cause, fixture};
 
@@ -371,4 +373,29 @@ async fn models_hold_what_log_ins_and_events_need() {
     assert_eq!(found.device.aliases(), ["CN=s"]);
     assert!(!format!("{found:?}").contains("65, 66, 67"), "{found:?}");
     assert_eq!(found.application.sinks(), Some(&["events".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn the_devices_payload_encoding_wins_over_the_applications() {
+    let fixture = fixture().await;
+    let encoding = async || {
+        let found = fixture
+            .registry
+            .device("app", "sensor01")
+            .await
+            .unwrap()
+            .unwrap();
+        effective_payload_encoding(&found.application, &found.device)
+    };
+    fixture.device("sensor01", "{}").await;
+    assert_eq!(encoding().await, PayloadEncoding::Raw);
+    fixture
+        .apply("{ metadata: { name: app }, spec: { mqtt: { payloadEncoding: base64 } } }")
+        .await
+        .unwrap();
+    assert_eq!(encoding().await, PayloadEncoding::Base64);
+    fixture
+        .device("sensor01", "{ mqtt: { payloadEncoding: raw } }")
+        .await;
+    assert_eq!(encoding().await, PayloadEncoding::Raw);
 }

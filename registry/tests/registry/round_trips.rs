@@ -26,7 +26,7 @@ spec:
       - psk: { key: bWV0YWxsaWNh }
   gatewaySelector: { matchNames: [gateway01], matchLabels: { role: gateway } }
   alias: ["O=Example, CN=sensor01"]
-  mqtt: { dialect: { type: plainTopic, devicePrefix: true } }
+  mqtt: { dialect: { type: plainTopic, devicePrefix: true }, payloadEncoding: base64 }
   commands: { commands: [ { external: { url: "http://example.com", headers: {} } } ] }
   custom: [1, 2.5, null, { deep: true }]
 "#;
@@ -58,7 +58,10 @@ async fn a_full_device_survives_write_and_read() {
     assert_eq!(spec["alias"], json!(["O=Example, CN=sensor01"]));
     assert_eq!(
         spec["mqtt"],
-        json!({ "dialect": { "type": "plainTopic", "devicePrefix": true } })
+        json!({
+            "dialect": { "type": "plainTopic", "devicePrefix": true },
+            "payloadEncoding": "base64",
+        })
     );
     assert_eq!(
         spec["custom"],

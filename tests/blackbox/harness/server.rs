@@ -309,6 +309,26 @@ impl Server {
         )
     }
 
+    /// Reads the shared application, changes it and writes it back.
+    #[track_caller]
+    pub(crate) fn edit_app(&self, change: impl FnOnce(&mut Value)) {
+        self.edit(&format!("/api/registry/v1alpha1/apps/{APP}"), change);
+    }
+
+    /// Reads a device of the shared application, changes it and writes it back.
+    #[track_caller]
+    pub(crate) fn edit_device(&self, device: &str, change: impl FnOnce(&mut Value)) {
+        let path = format!("/api/registry/v1alpha1/apps/{APP}/devices/{device}");
+        self.edit(&path, change);
+    }
+
+    #[track_caller]
+    fn edit(&self, path: &str, change: impl FnOnce(&mut Value)) {
+        let mut document = self.api.get(path).expect_status(200).json();
+        change(&mut document);
+        self.api.put_json(path, &document).expect_status(200);
+    }
+
     /// Sends a command and returns the answer about its outcome.
     pub(crate) fn command(&self, device: &str, name: &str, body: &[u8]) -> Answer {
         self.command_with(device, name, "", "application/json", body)

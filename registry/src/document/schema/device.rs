@@ -14,7 +14,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
                 json!({ "disabled": { "type": "boolean", "default": false } }),
             ),
         ),
-        ("Mqtt", object(&[], json!({ "dialect": dialect() }))),
+        ("Mqtt", mqtt()),
         ("Credential", credential()),
         ("Password", password()),
         ("Key", key()),
@@ -56,6 +56,19 @@ fn spec() -> Value {
             "mqtt": reference("Mqtt"),
         },
     })
+}
+
+fn mqtt() -> Value {
+    object(
+        &[],
+        json!({
+            "dialect": dialect(),
+            "payloadEncoding": {
+                "enum": ["raw", "base64"], "default": "raw",
+                "description": "How payloads are written on the wire, in both directions.",
+            },
+        }),
+    )
 }
 
 fn dialect() -> Value {

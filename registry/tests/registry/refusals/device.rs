@@ -71,6 +71,13 @@ fn sections_of_devices() {
             &[("spec.mqtt.dialect", "must be a mapping")],
         ),
         (
+            "{ mqtt: { payloadEncoding: base64url } }",
+            &[(
+                "spec.mqtt.payloadEncoding",
+                "`base64url` is not a payload encoding; there are raw, base64",
+            )],
+        ),
+        (
             "{ mqtt: { dialect: {} } }",
             &[("spec.mqtt.dialect.type", "is required")],
         ),

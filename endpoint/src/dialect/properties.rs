@@ -1,0 +1,137 @@
+//! What holds for every dialect, whatever clients send.
+
+use landfall_registry::DialectSpec;
+use proptest::prelude::*;
+
+use super::{Dialect, Outgoing, Own, of};
+
+const SPECS: [DialectSpec; 3] = [
+    DialectSpec::DrogueV1,
+    DialectSpec::PlainTopic {
+        device_prefix: false,
+    },
+    DialectSpec::PlainTopic {
+        device_prefix: true,
+    },
+];
+
+const OWN: Own<'_> = Own {
+    application: "app",
+    device: "gw",
+};
+
+/// Topics and filters that nearly are some dialect's, and any other text.
+fn text() -> impl Strategy<Value = String> {
+    let level = prop_oneof![
+        4 => prop::sample::select(vec![
+            "", "+", "#", "command", "inbox", "gw", "app", "dev", "x", "%", "%2", "%2F",
+        ]).prop_map(str::to_owned),
+        1 => "[a-z%?&=$:.@]{0,8}",
+        1 => "\\PC{0,4}",
+    ];
+    prop::collection::vec(level, 0..10).prop_map(|levels| levels.join("/"))
+}
+
+fn each(
+    check: impl Fn(&'static dyn Dialect) -> Result<(), TestCaseError>,
+) -> Result<(), TestCaseError> {
+    SPECS.iter().try_for_each(|spec| check(of(spec)))
+}
+
+/// Whether a topic matches a filter (MQTT 5, section 4.7).
+fn matches(filter: &str, topic: &str) -> bool {
+    let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
+    loop {
+        match (filter.next(), topic.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(_)) => {}
+            (Some(expected), Some(level)) if expected == level => {}
+            _ => return false,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_topic_or_filter_makes_a_dialect_panic(text in text(), any in ".{0,40}") {
+        each(|dialect| {
+            for text in [&text, &any] {
+                let _ = dialect.destination(text, OWN);
+                let _ = dialect.inbox(text, OWN);
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_destination_has_a_channel_and_no_empty_device(topic in text()) {
+        each(|dialect| {
+            if let Ok(destination) = dialect.destination(&topic, OWN) {
+                prop_assert!(!destination.channel.is_empty());
+                prop_assert!(destination.device.as_deref() != Some(""));
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn extensions_have_each_name_once(topic in text()) {
+        each(|dialect| {
+            if let Ok(destination) = dialect.destination(&topic, OWN) {
+                let mut names: Vec<_> = destination.extensions.iter().map(|(n, _)| n).collect();
+                names.sort_unstable();
+                names.dedup();
+                prop_assert_eq!(names.len(), destination.extensions.len());
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_filter_is_written_as_it_was_read(filter in text()) {
+        each(|dialect| {
+            if let Some(read) = dialect.inbox(&filter, OWN) {
+                prop_assert_eq!(&*read.text(), &*filter);
+            }
+            Ok(())
+        })?;
+    }
+
+    // [MQTT-3.3.2-3]: the topic of a delivery matches the subscription's filter.
+    #[test]
+    fn commands_go_on_topics_that_match_their_filter(
+        filter in text(),
+        device in prop::sample::select(vec!["gw", "dev", "type:id"]),
+        name in "[a-z]{1,4}|:|x:y|%|a&b=c",
+    ) {
+        each(|dialect| {
+            let Some(read) = dialect.inbox(&filter, OWN) else { return Ok(()) };
+            let command = Outgoing { own: OWN, device, name: &name, content_type: None, payload: b"1" };
+            if let Some(topic) = read.topic(&command) {
+                prop_assert!(matches(&filter, &topic), "{} {}", filter, topic);
+                prop_assert!(!topic.contains(['+', '#']));
+            }
+            prop_assert_eq!(read.covers(&command), read.topic(&command).is_some());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn a_channel_and_a_device_come_back_from_their_topic(
+        channel in "[^/+#\0]{1,12}",
+        rest in "[^+#\0]{1,12}",
+        device in "[^/+#\0]{1,12}",
+    ) {
+        let read = |spec: DialectSpec, topic: &str| {
+            let destination = of(&spec).destination(topic, OWN).unwrap();
+            (destination.channel.into_owned(), destination.device.map(std::borrow::Cow::into_owned))
+        };
+        let [drogue, plain, prefixed] = SPECS;
+        let named = Some(device.clone());
+        prop_assert_eq!(read(drogue, &channel), (channel.clone(), None));
+        prop_assert_eq!(read(drogue, &format!("{channel}/{device}")), (channel, named.clone()));
+        prop_assert_eq!(read(plain, &rest), (rest.clone(), None));
+        prop_assert_eq!(read(prefixed, &format!("/{rest}")), (rest.clone(), None));
+        prop_assert_eq!(read(prefixed, &format!("{device}/{rest}")), (rest, named));
+    }
+}
