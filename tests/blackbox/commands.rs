@@ -277,3 +277,123 @@ fn one_suback_answers_all_filters_in_their_order() {
         assert_eq!((suback.id(), suback.granted(version)), (77, &codes[..]));
     }
 }
+
+#[test]
+fn what_an_mqtt_5_device_is_told_beside_the_payload() {
+    let server = Server::shared();
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    let subscribe = Subscribe {
+        id: 10,
+        filters: &[("command/inbox//#", 1)],
+        // Subscription Identifier 5.
+        properties: &[0x0B, 5],
+    };
+    sensor.send(&subscribe.encode(Version::V5));
+    sensor.expect(kind::SUBACK);
+    let path = "/api/command/v1alpha1/apps/app/devices/sensor01?command=x&expiry=600&timeout=0";
+    let headers = [
+        ("content-type", "text/plain"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+        ("landfall-user-property", "unit=K"),
+    ];
+    let answer = server.api().send("POST", path, &headers, Some(b"21"));
+    answer.expect_status(202);
+    let command = sensor.take_command();
+    let text = |id: u8| command.property(id).map(String::from_utf8_lossy);
+    assert_eq!(text(0x03).unwrap(), "text/plain");
+    let expiry = command.property(0x02).unwrap();
+    let expiry = u32::from_be_bytes(expiry.try_into().unwrap());
+    assert!((1..=600).contains(&expiry), "{expiry}");
+    assert_eq!(command.property(0x0B), Some(&[5][..]));
+    let user: Vec<_> = command
+        .properties
+        .iter()
+        .filter(|(id, _)| *id == 0x26)
+        .map(|(_, pair)| String::from_utf8_lossy(pair).into_owned())
+        .collect();
+    assert_eq!(user.len(), 2, "{user:?}");
+    assert!(user[0].contains("traceparent") && user[0].contains("00-0af7651916cd43dd"));
+    assert!(user[1].contains("unit") && user[1].ends_with('K'));
+    // Nobody waits for an answer.
+    assert_eq!(command.property(0x08), None);
+    assert_eq!(command.property(0x09), None);
+}
+
+#[test]
+fn a_command_that_is_of_no_use_any_more_is_not_delivered() {
+    let settings = "[limits]\nsend_maximum = 1";
+    let server = Server::builder().settings(settings).start_shared();
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    assert_eq!(sensor.subscribe("command/inbox//#", 1), 1);
+    hand_over(&server, "first").expect_status(202);
+    let first = sensor.expect(kind::PUBLISH).delivery(Version::V5);
+    // It waits until the first one is acknowledged, which comes after its end.
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            server.command_with("sensor01", "old", "&expiry=1&timeout=60", "text/plain", b"")
+        });
+        let ages = std::time::Instant::now();
+        crate::harness::wait::until("the end of the command's life", || {
+            sensor.ping();
+            (ages.elapsed() > std::time::Duration::from_secs(2)).then_some(())
+        });
+        sensor.send(&acknowledgement(0x40, first.id.unwrap()));
+        assert_eq!(error(sender.join().unwrap(), 504), "expired");
+    });
+    hand_over(&server, "last").expect_status(202);
+    assert_eq!(sensor.take_command().topic, "command/inbox//last");
+}
+
+/// A server whose gateway01 holds back its acknowledgement of a first command, so that all further
+/// ones wait.
+fn with_busy_gateway(queue: usize) -> (Server, Client, u16) {
+    let settings = format!("[limits]\nsend_maximum = 1\ncommand_queue = {queue}");
+    let server = Server::builder().settings(&settings).start_shared();
+    let mut gateway = Client::device(&server, Version::V5, "gateway01");
+    assert_eq!(gateway.subscribe("command/inbox/#", 1), 1);
+    let answer = server.command_with("gateway01", "first", "&timeout=0", "text/plain", b"");
+    answer.expect_status(202);
+    let first = gateway.expect(kind::PUBLISH).delivery(Version::V5);
+    (server, gateway, first.id.unwrap())
+}
+
+#[test]
+fn a_gateway_that_loses_its_right_gets_nothing_that_was_handed_over_before() {
+    let (server, mut gateway, first) = with_busy_gateway(32);
+    let send = |device: &str, name: &str| {
+        let answer = server.command_with(device, name, "&timeout=0", "text/plain", b"");
+        answer.expect_status(202);
+    };
+    send("sensor02", "secret");
+    send("gateway01", "own");
+    let path = "/api/registry/v1alpha1/apps/app/devices/sensor02";
+    let mut document = server.api().get(path).expect_status(200).json();
+    document["spec"]["gatewaySelector"] = serde_json::json!({ "matchNames": [] });
+    server.api().put_json(path, &document);
+    gateway.send(&acknowledgement(0x40, first));
+    assert_eq!(gateway.take_command().topic, "command/inbox//own");
+    gateway.ping();
+}
+
+#[test]
+fn a_flood_of_commands_to_one_device_leaves_room_for_others_of_its_gateway() {
+    let (server, mut gateway, first) = with_busy_gateway(3);
+    let send = |device: &str, name: &str| {
+        server
+            .command_with(device, name, "&timeout=0", "text/plain", b"")
+            .status
+    };
+    for _ in 0..3 {
+        assert_eq!(send("sensor02", "flood"), 202);
+    }
+    assert_eq!(send("sensor02", "flood"), 409);
+    assert_eq!(send("gateway01", "own"), 202);
+    gateway.send(&acknowledgement(0x40, first));
+    for _ in 0..3 {
+        assert_eq!(gateway.take_command().topic, "command/inbox/sensor02/flood");
+    }
+    assert_eq!(gateway.take_command().topic, "command/inbox//own");
+}

@@ -16,6 +16,7 @@ mod harness;
 mod tools;
 mod wire;
 
+mod answers;
 mod bulk;
 mod certificates;
 mod cli;
@@ -30,6 +31,7 @@ mod edges;
 mod event_format;
 mod events_api;
 mod gateways;
+mod held;
 mod hostile;
 mod instances;
 mod kill;

@@ -76,7 +76,7 @@ fn described_routes() -> (Router<Arc<Api>>, Value) {
     let (routes, described) = OpenApiRouter::with_openapi(openapi::head())
         .merge(registry::routes())
         .merge(tokens::routes())
-        .routes(routes!(command::send))
+        .merge(command::routes())
         .routes(routes!(events::read))
         .routes(routes!(connections::list))
         .routes(routes!(openapi::show))

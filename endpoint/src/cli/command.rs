@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use reqwest::{Method, header};
+use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 use super::{
@@ -16,7 +16,9 @@ use super::{
 #[command(after_help = "\
 Examples:
   landfall command my-app sensor01 reboot
-  landfall command my-app sensor01 set --payload '{\"target\":23}' --content-type application/json")]
+  landfall command my-app sensor01 set --payload '{\"target\":23}' --content-type application/json
+  landfall command my-app sensor01 get --response
+  landfall command my-app sensor01 update --payload-file fw.bin --ttl 86400")]
 pub(super) struct Options {
     /// The application
     application: String,
@@ -36,6 +38,18 @@ pub(super) struct Options {
     /// How long to wait for the outcome, 0 to 60; 0: do not wait
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     timeout: f64,
+    /// Wait for the device's answer, and print it as it is
+    #[arg(long, conflicts_with = "ttl")]
+    response: bool,
+    /// Hold the command this long, until the device has taken it
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<u32>,
+    /// How long the message is of use; it is not delivered later
+    #[arg(long, value_name = "SECONDS", conflicts_with = "ttl")]
+    expiry: Option<u32>,
+    /// A user property for MQTT 5 devices; may be given several times
+    #[arg(long = "property", value_name = "NAME=VALUE")]
+    properties: Vec<String>,
     /// How to print the outcome
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -60,7 +74,14 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     };
     let client = Client::new(options.server.clone())?;
     client::block_on(async {
-        let outcome = send(&client, options, payload).await?;
+        let response = send(&client, options, payload).await?;
+        if options.response {
+            let answer = response.bytes().await;
+            let answer = answer
+                .map_err(|error| Failure::new(format_args!("the answer broke off: {error}")))?;
+            return output::write(&answer);
+        }
+        let outcome: Value = client.json(response).await?;
         match options.output {
             Format::Json => output::line(format_args!("{outcome:#}")),
             Format::Text => output::line(describe(&outcome)),
@@ -68,7 +89,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     })
 }
 
-async fn send(client: &Client, options: &Options, payload: Vec<u8>) -> Result<Value, Failure> {
+async fn send(client: &Client, options: &Options, payload: Vec<u8>) -> Result<Response, Failure> {
     let path = [
         "api",
         "command",
@@ -88,11 +109,21 @@ async fn send(client: &Client, options: &Options, payload: Vec<u8>) -> Result<Va
         ])
         .timeout(wait.saturating_add(GRACE))
         .body(payload);
+    if options.response {
+        request = request.query(&[("response", "true")]);
+    }
+    for (name, seconds) in [("ttl", options.ttl), ("expiry", options.expiry)] {
+        if let Some(seconds) = seconds {
+            request = request.query(&[(name, seconds)]);
+        }
+    }
+    for property in &options.properties {
+        request = request.header("landfall-user-property", property);
+    }
     if let Some(content_type) = &options.content_type {
         request = request.header(header::CONTENT_TYPE, content_type);
     }
-    let response = client.send(request).await?;
-    client.json(response).await
+    client.send(request).await
 }
 
 /// One line for the outcome, and one for each delivery.
@@ -106,6 +137,14 @@ fn describe(outcome: &Value) -> String {
     };
     let what = match text(outcome, "outcome").as_str() {
         "handedOver" => "handed over".to_owned(),
+        "held" => match outcome.get("held") {
+            Some(held) => format!(
+                "held as {} until {}",
+                text(held, "id"),
+                text(held, "expires")
+            ),
+            None => "held".to_owned(),
+        },
         other => other.to_owned(),
     };
     let deliveries = outcome.get("deliveries").and_then(Value::as_array);
@@ -146,5 +185,8 @@ mod tests {
             describe(&json!({"outcome": "handedOver", "deliveries": []})),
             "handed over"
         );
+        let held = json!({"outcome": "held", "deliveries": [],
+            "held": {"id": "7", "expires": "2026-11-22T11:41:33Z"}});
+        assert_eq!(describe(&held), "held as 7 until 2026-11-22T11:41:33Z");
     }
 }

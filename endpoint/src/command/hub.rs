@@ -1,6 +1,7 @@
 //! Finds the sessions that serve a device, hands the command to each, and gathers the outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use landfall_protocol::QoS;
 use landfall_registry::{Found, Registry};
@@ -8,24 +9,25 @@ use prometheus::IntCounterVec;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::held::HeldCommands;
 use super::{
-    Command, CommandError, CommandName, CommandReport, CommandRequest, Delivered, Handed, Outcome,
-    SessionFailure, SessionReport,
+    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Outcome, SessionReport,
 };
 use crate::connection::{Link, Offer};
 use crate::sessions::Sessions;
 
 /// The way from command sources to sessions.
 pub struct CommandHub {
-    registry: Registry,
+    pub(super) registry: Registry,
     sessions: Arc<Sessions>,
     instance: Arc<str>,
     queue: usize,
     outcomes: IntCounterVec,
+    pub(super) held: HeldCommands,
 }
 
 impl CommandHub {
-    /// A hub over these sessions; at most `queue` commands wait in each.
+    /// A hub over these sessions; at most `queue` commands for one device wait in each.
     /// `outcomes` counts by outcome.
     pub fn new(
         registry: Registry,
@@ -33,6 +35,7 @@ impl CommandHub {
         instance: Arc<str>,
         queue: usize,
         outcomes: IntCounterVec,
+        held: HeldCommands,
     ) -> Self {
         Self {
             registry,
@@ -40,51 +43,49 @@ impl CommandHub {
             instance,
             queue,
             outcomes,
+            held,
         }
     }
 
-    /// Sends a command and waits for its outcome.
+    /// Sends a command and waits for its outcome, and for the device's answer if that is wanted.
     ///
     /// # Errors
     ///
     /// [`CommandError`] says why it reached nobody, or nobody is known to have received it.
     pub async fn send(&self, request: CommandRequest) -> Result<CommandReport, CommandError> {
         let result = self.send_uncounted(request).await;
-        let outcome = match &result {
+        self.count(&result);
+        result
+    }
+
+    pub(super) fn count(&self, result: &Result<CommandReport, CommandError>) {
+        let outcome = match result {
             Ok(report) => report.outcome.as_str(),
             Err(error) => error.as_str(),
         };
         self.outcomes.with_label_values(&[outcome]).inc();
-        result
     }
 
     async fn send_uncounted(&self, request: CommandRequest) -> Result<CommandReport, CommandError> {
-        let name = CommandName::parse(&request.command)
-            .map_err(|error| CommandError::BadName(error.to_string()))?;
-        let found = self.find(&request.application, &request.device).await?;
-        let deadline = Instant::now() + request.timeout;
-        let unattended = request.timeout.is_zero();
-        let command = Arc::new(Command {
-            device: request.device.into(),
-            name,
-            payload: request.payload,
-            content_type: request.content_type.map(Into::into),
-        });
-        let (reporter, reports) = mpsc::unbounded_channel();
-        let make =
-            |link: &Link| Handed::new(&command, &reporter, &link.identity.device, unattended);
-        self.hand_over(&found, &command, make).await?;
-        drop(reporter);
+        let patience = request.timeout;
+        let deadline = Instant::now() + patience;
+        let unattended = patience.is_zero();
+        let application = request.application.clone();
+        let command = Arc::new(Command::of(request)?);
+        let found = self.find(&application, &command.device).await?;
+        let reports = self.hand_over(&found, &command, unattended).await?;
         if unattended {
-            return Ok(CommandReport {
-                outcome: Outcome::HandedOver,
-                deliveries: Vec::new(),
-            });
+            return Ok(CommandReport::of(Outcome::HandedOver));
         }
-        self.gather(&command, reports, deadline).await
+        // As long as there is time, every connection's word is waited for.
+        self.gather(&command, reports, deadline, patience).await
     }
 
-    async fn find(&self, application: &str, device: &str) -> Result<Found, CommandError> {
+    pub(super) async fn find(
+        &self,
+        application: &str,
+        device: &str,
+    ) -> Result<Found, CommandError> {
         let unavailable = |_| CommandError::Unavailable;
         match self
             .registry
@@ -108,23 +109,25 @@ impl CommandHub {
     }
 
     /// Queues the command in every session that serves the device: its own, and those of the
-    /// gateways it selects.
-    async fn hand_over(
+    /// gateways it selects. What the sessions report ends when all are done with it.
+    pub(super) async fn hand_over(
         &self,
         found: &Found,
-        command: &Command,
-        make: impl Fn(&Link) -> Handed,
-    ) -> Result<(), CommandError> {
+        command: &Arc<Command>,
+        unattended: bool,
+    ) -> Result<mpsc::UnboundedReceiver<SessionReport>, CommandError> {
         let links = self.serving(found).await?;
         if links.is_empty() {
             return Err(CommandError::NotConnected);
         }
-        let offers: Vec<Offer> = links
-            .iter()
-            .map(|link| link.offer(command, self.queue, || make(link)))
-            .collect();
+        let (reporter, reports) = mpsc::unbounded_channel();
+        let offer = |link: &Arc<Link>| {
+            let make = || Handed::new(command, &reporter, &link.identity.device, unattended);
+            link.offer(command, self.queue, make)
+        };
+        let offers: Vec<Offer> = links.iter().map(offer).collect();
         if offers.contains(&Offer::Taken) {
-            Ok(())
+            Ok(reports)
         } else if offers.contains(&Offer::Full) {
             Err(CommandError::QueueFull)
         } else {
@@ -158,30 +161,59 @@ impl CommandHub {
         Ok(links)
     }
 
-    /// Waits until every session has reported, has gone, or the time is over.
-    async fn gather(
+    /// Waits until the device has answered, if that is wanted, else until every session has
+    /// reported; or all have gone; or the time is over. Once one has taken the command, the others
+    /// have `stragglers` left.
+    pub(super) async fn gather(
         &self,
         command: &Command,
         mut reports: mpsc::UnboundedReceiver<SessionReport>,
-        deadline: Instant,
+        mut deadline: Instant,
+        stragglers: Duration,
     ) -> Result<CommandReport, CommandError> {
         let mut deliveries = Vec::new();
         let mut failure = CommandError::NoAcknowledgement;
+        let mut answer = None;
         while let Ok(Some(report)) = timeout_at(deadline, reports.recv()).await {
-            match report.result {
-                Ok(()) => deliveries.push(Delivered {
-                    device: command.device.to_string(),
-                    via: report.via.to_string(),
-                    qos: report.qos as u8,
-                    instance: self.instance.to_string(),
-                    latency: report.latency,
-                }),
-                Err(SessionFailure::TooLarge) => failure = CommandError::TooLarge,
-                Err(SessionFailure::Refused(reason)) => failure = CommandError::Refused(reason),
+            match report {
+                SessionReport::Settled {
+                    via,
+                    qos,
+                    latency,
+                    result: Ok(()),
+                } => {
+                    deadline = deadline.min(Instant::now() + stragglers);
+                    deliveries.push(Delivered {
+                        device: command.device.to_string(),
+                        via: via.to_string(),
+                        qos: qos as u8,
+                        instance: self.instance.to_string(),
+                        latency,
+                    });
+                }
+                SessionReport::Settled {
+                    result: Err(reason),
+                    ..
+                } => failure = reason.into(),
+                SessionReport::Answered(first) => {
+                    answer = Some(first);
+                    break;
+                }
             }
+        }
+        if answer.is_some() {
+            // A device may answer before it acknowledges.
+            return Ok(CommandReport {
+                deliveries,
+                answer,
+                ..CommandReport::of(Outcome::Answered)
+            });
         }
         if deliveries.is_empty() {
             return Err(failure);
+        }
+        if command.correlation.is_some() {
+            return Err(CommandError::NoAnswer);
         }
         let acknowledged = deliveries.iter().any(|d| d.qos == QoS::AtLeastOnce as u8);
         let outcome = if acknowledged {
@@ -190,8 +222,8 @@ impl CommandHub {
             Outcome::Sent
         };
         Ok(CommandReport {
-            outcome,
             deliveries,
+            ..CommandReport::of(outcome)
         })
     }
 }

@@ -1,12 +1,23 @@
 //! Commands: from their sources to the sessions that serve a device, and the outcome back.
+//!
+//! - `request`: a command as its sender asks for it, and on its way;
+//! - `hub`: finds the sessions, hands the command over, gathers what becomes of it;
+//! - `handed`: a command in a session's queue, and the way back;
+//! - `answer`: what devices answer, and where;
+//! - `held`: commands that wait, durably, for a device that is not there;
+//! - `report`: what the sender learns.
 
+mod answer;
+mod handed;
+pub mod held;
 mod hub;
 mod name;
 mod report;
+mod request;
 
+pub use answer::{Answer, Correlation, ResponseTopic};
+pub use handed::{Handed, Replier, SessionFailure, SessionReport};
 pub use hub::CommandHub;
 pub use name::CommandName;
-pub use report::{
-    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Outcome,
-    SessionFailure, SessionReport,
-};
+pub use report::{CommandError, CommandReport, Delivered, HeldReport, Outcome};
+pub use request::{Command, CommandRequest, Lifetime, UserProperty};

@@ -1,141 +1,70 @@
-//! What a command is, and what its sender learns.
+//! What the sender of a command learns.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use landfall_protocol::{QoS, ReasonCode};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use landfall_protocol::ReasonCode;
 
-use super::CommandName;
-
-/// A command as its sender asks for it.
-#[derive(Clone, Debug)]
-pub struct CommandRequest {
-    /// Application of the device.
-    pub application: String,
-    /// The device it is for.
-    pub device: String,
-    /// Name: one topic level.
-    pub command: String,
-    /// Payload.
-    pub payload: Bytes,
-    /// MIME type of the payload; reaches MQTT 5 devices.
-    pub content_type: Option<String>,
-    /// How long to wait for the outcome; zero: do not wait.
-    pub timeout: Duration,
-}
-
-/// A command on its way to a device.
-#[derive(Debug)]
-pub struct Command {
-    /// The device it is for; not always the one it is delivered to.
-    pub device: Box<str>,
-    /// Name.
-    pub name: CommandName,
-    /// Payload.
-    pub payload: Bytes,
-    /// MIME type of the payload.
-    pub content_type: Option<Box<str>>,
-}
-
-/// A command in a session's queue, with the way back to its sender.
-pub struct Handed {
-    /// The command.
-    pub command: Arc<Command>,
-    reporter: mpsc::UnboundedSender<SessionReport>,
-    via: Arc<str>,
-    since: Instant,
-    /// Deliver it even if nobody waits for the outcome.
-    unattended: bool,
-}
-
-impl Handed {
-    pub(super) fn new(
-        command: &Arc<Command>,
-        reporter: &mpsc::UnboundedSender<SessionReport>,
-        via: &Arc<str>,
-        unattended: bool,
-    ) -> Self {
-        Self {
-            command: Arc::clone(command),
-            reporter: reporter.clone(),
-            via: Arc::clone(via),
-            since: Instant::now(),
-            unattended,
-        }
-    }
-
-    /// Its sender waits no longer: it must not be delivered late.
-    pub fn is_abandoned(&self) -> bool {
-        !self.unattended && self.reporter.is_closed()
-    }
-
-    /// Tells the sender what became of it in this session.
-    pub fn report(self, qos: QoS, result: Result<(), SessionFailure>) {
-        let report = SessionReport {
-            via: self.via,
-            qos,
-            latency: self.since.elapsed(),
-            result,
-        };
-        // A sender that has given up is no longer interested.
-        let _ = self.reporter.send(report);
-    }
-}
-
-/// What one session reports of a command.
-#[derive(Debug)]
-pub struct SessionReport {
-    /// The connected device.
-    pub via: Arc<str>,
-    /// QoS it was delivered with.
-    pub qos: QoS,
-    /// From hand-over to acknowledgement (QoS 0: to the socket).
-    pub latency: Duration,
-    /// Delivered, or why not.
-    pub result: Result<(), SessionFailure>,
-}
-
-/// Why a session could not deliver a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionFailure {
-    /// Larger than the client's maximum packet size.
-    TooLarge,
-    /// The client acknowledged it with this failure.
-    Refused(ReasonCode),
-}
+use super::{Answer, SessionFailure};
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// The device answered.
+    Answered,
     /// At least one device acknowledged it (QoS 1).
     Acknowledged,
     /// Written to at least one socket (QoS 0).
     Sent,
     /// Queued; nobody waited.
     HandedOver,
+    /// Kept until the device can take it.
+    Held,
 }
 
 impl Outcome {
-    /// The word of the HTTP API and of the metric.
+    /// The label of the metric.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Answered => "answered",
             Self::Acknowledged => "acknowledged",
             Self::Sent => "sent",
             Self::HandedOver => "handed_over",
+            Self::Held => "held",
         }
     }
 }
 
-/// A command that reached its device.
+/// A command that reached its device, or is kept for it.
 #[derive(Clone, Debug)]
 pub struct CommandReport {
     /// The best outcome of all deliveries.
     pub outcome: Outcome,
-    /// Each session that took it; empty for [`Outcome::HandedOver`].
+    /// Each session that took it; empty for [`Outcome::HandedOver`] and [`Outcome::Held`].
     pub deliveries: Vec<Delivered>,
+    /// What the device answered: with [`Outcome::Answered`] alone.
+    pub answer: Option<Answer>,
+    /// How it is kept: with [`Outcome::Held`] alone.
+    pub held: Option<HeldReport>,
+}
+
+impl CommandReport {
+    pub(super) const fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            deliveries: Vec::new(),
+            answer: None,
+            held: None,
+        }
+    }
+}
+
+/// How a command is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldReport {
+    /// Its number, by which it can be revoked.
+    pub id: i64,
+    /// When it is dropped.
+    pub expires: SystemTime,
 }
 
 /// One session that took a command.
@@ -159,6 +88,9 @@ pub enum CommandError {
     /// The name cannot be a topic level.
     #[error("{0}")]
     BadName(String),
+    /// A property that no packet can carry.
+    #[error("{0}: no string that MQTT can carry, or one too many")]
+    BadProperty(String),
     /// No such application.
     #[error("no such application")]
     UnknownApplication,
@@ -180,11 +112,20 @@ pub enum CommandError {
     /// The device answered with a failure.
     #[error("the device refused the command: {0}")]
     Refused(ReasonCode),
+    /// An answer is wanted, and the device's connection cannot carry one.
+    #[error("the device speaks MQTT 3 in a dialect that has no topic for answers")]
+    CannotAnswer,
+    /// Its life was over before the device could take it.
+    #[error("expired before the device took it")]
+    Expired,
     /// No acknowledgement in time, or the connection was lost before one.
     #[error("no acknowledgement in time")]
     NoAcknowledgement,
-    /// The registry cannot be asked.
-    #[error("the registry is not available")]
+    /// Delivered, and not answered in time.
+    #[error("the device got the command and did not answer in time")]
+    NoAnswer,
+    /// The registry, or the store of held commands, cannot be asked.
+    #[error("the registry or the store of held commands is not available")]
     Unavailable,
 }
 
@@ -193,6 +134,7 @@ impl CommandError {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::BadName(_) => "bad_command_name",
+            Self::BadProperty(_) => "bad_property",
             Self::UnknownApplication => "unknown_application",
             Self::UnknownDevice => "unknown_device",
             Self::NotConnected => "not_connected",
@@ -200,8 +142,41 @@ impl CommandError {
             Self::QueueFull => "queue_full",
             Self::TooLarge => "too_large",
             Self::Refused(_) => "refused_by_device",
+            Self::CannotAnswer => "cannot_answer",
+            Self::Expired => "expired",
             Self::NoAcknowledgement => "no_acknowledgement",
+            Self::NoAnswer => "no_answer",
             Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether trying again, when the device subscribes anew, leads nowhere. A device that is
+    /// unknown now may be created again, as another one.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge
+                | Self::Refused(_)
+                | Self::Expired
+                | Self::BadName(_)
+                | Self::BadProperty(_)
+                | Self::UnknownApplication
+                | Self::UnknownDevice
+        )
+    }
+}
+
+impl From<SessionFailure> for CommandError {
+    fn from(failure: SessionFailure) -> Self {
+        match failure {
+            SessionFailure::TooLarge => Self::TooLarge,
+            SessionFailure::Refused(reason) => Self::Refused(reason),
+            SessionFailure::Expired => Self::Expired,
+            // The connection that there was is no longer one of the device's.
+            SessionFailure::NotSelected => Self::NotConnected,
+            SessionFailure::CannotAnswer => Self::CannotAnswer,
+            SessionFailure::TooManyRequests => Self::QueueFull,
+            SessionFailure::Unavailable => Self::Unavailable,
         }
     }
 }

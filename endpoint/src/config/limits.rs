@@ -40,9 +40,16 @@ pub struct LimitsConfig {
     /// QoS 1 commands that may wait for one connection's acknowledgement at once, even if the
     /// client offers to take more. Default 32.
     pub send_maximum: NonZeroU16,
-    /// Commands that may wait to be written to one connection. Default 32. A command beyond it is
-    /// refused, and its sender is told.
+    /// Commands for one device that may wait to be written to one connection; for all the devices of
+    /// a gateway together, eight times as many. Default 32. A command beyond it is refused, and its
+    /// sender is told.
     pub command_queue: NonZeroUsize,
+    /// Commands that may be held for one device that is not there, at their sender's wish. Default
+    /// 100; 0 holds none. One beyond it is refused, and its sender is told.
+    pub held_commands: usize,
+    /// Bytes of all held commands together. Default 256MiB, at least 1MiB.
+    #[serde(deserialize_with = "held_command_bytes")]
+    pub held_command_bytes: u64,
     /// Connections of one application at once; one more is told that the quota is exceeded. Default:
     /// only `connections` counts.
     pub connections_per_application: Option<NonZeroUsize>,
@@ -116,6 +123,8 @@ impl Default for LimitsConfig {
             subscriptions: non_zero(100),
             send_maximum: session.send_maximum,
             command_queue: non_zero(32),
+            held_commands: 100,
+            held_command_bytes: 256 << 20,
             connect_timeout: Duration::from_millis(session.connect_timeout),
             log_in_failures_per_address: 100,
             log_in_failures_per_device: 10,
@@ -150,6 +159,10 @@ fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU32,
         .ok()
         .and_then(NonZeroU32::new)
         .ok_or_else(|| D::Error::custom("not a packet size"))
+}
+
+fn held_command_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    value::size_within(deserializer, 1 << 20, i64::MAX.unsigned_abs())
 }
 
 fn connect_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -122,6 +122,11 @@ impl Config {
         self.data_dir.join("events.db")
     }
 
+    /// The database of held commands.
+    pub fn commands_file(&self) -> PathBuf {
+        self.data_dir.join("commands.db")
+    }
+
     /// What is legal, but seldom meant: one sentence each, for the log and `check-config`.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -8,6 +8,7 @@ use landfall_events::event::Timestamp;
 use landfall_events::sink::Sequence;
 use landfall_protocol::session::Close;
 
+use super::downlink::Downlink;
 use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use super::owned::OwnedPublish;
@@ -20,6 +21,8 @@ impl<S: Stream> Live<S> {
     /// Ends the connection. Will and connection event are in the sinks' hands when it returns.
     pub(super) async fn end(mut self: Box<Self>) {
         self.link.finish();
+        // Whoever waits for an acknowledgement or an answer of this connection learns now.
+        self.downlink = Downlink::default();
         let closed = self.session.closed();
         let lost = closed.is_some_and(|closed| closed.close == Close::Lost);
         if !lost {

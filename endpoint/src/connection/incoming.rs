@@ -9,6 +9,7 @@ use landfall_protocol::session::{Event, Time};
 use landfall_protocol::{QoS, ReasonCode};
 use landfall_registry::{Found, Unavailable};
 
+use super::downlink::Answered;
 use super::live::Live;
 use super::owned::OwnedPublish;
 use super::ruling::{Consultation, Ruled, Tries};
@@ -82,6 +83,11 @@ impl<S: Stream> Live<S> {
             used += size;
             match event {
                 Event::Publish(sequence, publish) => {
+                    let answered = self.downlink.answer(&publish, &self.uplink);
+                    if answered != Answered::No {
+                        self.settle_answer(answered, sequence);
+                        continue;
+                    }
                     let arrival = Arrival {
                         sequence,
                         time,
@@ -136,6 +142,19 @@ impl<S: Stream> Live<S> {
         }
         self.settle(now);
         used
+    }
+
+    /// A publish that is no event but the answer to a command.
+    fn settle_answer(&mut self, answered: Answered, sequence: Sequence) {
+        // Nobody waits: told where that can be told. It is no fault that would end a connection.
+        let (outcome, reason) = match answered {
+            Answered::Unwanted => ("unwanted", ReasonCode::NO_MATCHING_SUBSCRIBERS),
+            Answered::Malformed => ("malformed", ReasonCode::PAYLOAD_FORMAT_INVALID),
+            Answered::Taken | Answered::No => ("taken", ReasonCode::SUCCESS),
+        };
+        let answers = &self.shared.telemetry.command_answers;
+        answers.with_label_values(&[outcome]).inc();
+        self.session.refuse_publish(sequence, reason);
     }
 
     /// A publish that is not taken.

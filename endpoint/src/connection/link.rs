@@ -17,6 +17,9 @@ use crate::command::{Command, Handed};
 use crate::dialect::{Inbox, Outgoing, Own};
 use crate::listener::Peer;
 
+/// How many devices' full queues the queue of a gateway's connection has room for.
+const SHARES: usize = 8;
+
 /// Who is connected, from where, since when.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -88,6 +91,16 @@ pub enum Offer {
 }
 
 impl Mail {
+    /// Whether another command for the device is one too many: for it, so that a flood of commands
+    /// to one device behind a gateway leaves room for the others', or for them all.
+    fn is_full(&self, device: &str, queue: usize) -> bool {
+        let commands = &self.commands;
+        let of_device = |command: &&Handed| *command.command.device == *device;
+        commands.len() >= queue
+            && (commands.len() >= queue.saturating_mul(SHARES)
+                || commands.iter().filter(of_device).count() >= queue)
+    }
+
     fn news(&mut self) -> &mut News {
         self.news.get_or_insert_default()
     }
@@ -153,16 +166,17 @@ impl Link {
         }
     }
 
-    /// Offers a command; at most `queue` wait.
+    /// Offers a command; at most `queue` wait for one device.
     pub fn offer(&self, command: &Command, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
+        let device: &str = &command.device;
         let mut mail = self.mail();
         if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
             return Offer::NotSubscribed;
         }
-        if mail.commands.len() >= queue {
+        if mail.is_full(device, queue) {
             // Those whose sender has gone make room for the living.
             mail.commands.retain(|command| !command.is_abandoned());
-            if mail.commands.len() >= queue {
+            if mail.is_full(device, queue) {
                 return Offer::Full;
             }
         }

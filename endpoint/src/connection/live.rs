@@ -129,7 +129,7 @@ impl<S: Stream> Live<S> {
         self.read_mail();
         self.poll_asking(cx, now, scratch);
         self.settle(now);
-        self.deliver_commands();
+        self.deliver_commands(cx);
         let written = self.flush(cx, now).is_ready();
         if self.session.closed().is_some() && (written || self.has_lingered(now)) {
             return Turn::Over;

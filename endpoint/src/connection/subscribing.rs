@@ -127,6 +127,7 @@ impl<S: Stream> Live<S> {
             }
         }
         self.session.suback(subscribing.packet_id, &mut reasons);
+        self.shared.hub.subscribed(&self.link, self.uplink.device());
     }
 }
 

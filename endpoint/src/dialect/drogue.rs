@@ -24,6 +24,10 @@ impl Dialect for Drogue {
             device => Ok(Destination::new(channel, device)),
         }
     }
+
+    fn reserves_answers(&self) -> bool {
+        true
+    }
 }
 
 const PREFIX: &str = "command/inbox/";

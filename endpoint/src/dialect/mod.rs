@@ -45,6 +45,13 @@ pub trait Dialect: fmt::Debug + Sync {
         drogue::inbox(filter)
     }
 
+    /// Whether `command/response/…` is kept for answers to commands: then nothing that comes there
+    /// is an event. Left out, only the correlation data of an open request makes a publish there an
+    /// answer.
+    fn reserves_answers(&self) -> bool {
+        false
+    }
+
     /// Largest payload in bytes, before any decoding. Left out, only the packet size is bounded.
     fn largest_payload(&self) -> usize {
         usize::MAX

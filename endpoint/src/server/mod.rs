@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::auth::Throttle;
 use crate::clock::Clock;
-use crate::command::CommandHub;
+use crate::command::{self, CommandHub};
 use crate::config::Config;
 use crate::listener::{Bound, Entrance, Listening};
 use crate::rules::RuleBook;
@@ -53,7 +53,7 @@ pub struct Shared {
     /// Who is connected.
     pub sessions: Arc<Sessions>,
     /// The way of commands.
-    pub hub: CommandHub,
+    pub hub: Arc<CommandHub>,
     /// Metrics.
     pub telemetry: Telemetry,
     /// The clock of all sessions.
@@ -167,6 +167,7 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
+        tasks.spawn(command::held::sweep(Arc::clone(&shared.hub)));
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();
         http.spawn(api::serve(

@@ -15,6 +15,7 @@ use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::command::CommandHub;
+use crate::command::held::{self, HeldCommands, HeldOptions};
 use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
 use crate::listener::tls::LoadError;
 use crate::listener::{self, Bound, Entrance, Listening};
@@ -39,6 +40,9 @@ pub enum StartError {
     /// The registry cannot be opened; the error names its file.
     #[error(transparent)]
     Registry(#[from] landfall_registry::OpenError),
+    /// The file of held commands cannot be used; the error names it.
+    #[error(transparent)]
+    Held(#[from] held::OpenError),
     /// The API's first token cannot be read or made; the error names its file.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -190,13 +194,19 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
     let instance: Arc<str> = config.instance.as_str().into();
     let sessions = Arc::new(Sessions::default());
     let queue = config.limits.command_queue.get();
-    let hub = CommandHub::new(
+    let held = HeldCommands::open(HeldOptions {
+        path: config.commands_file(),
+        per_device: config.limits.held_commands,
+        bytes: config.limits.held_command_bytes,
+    })?;
+    let hub = Arc::new(CommandHub::new(
         registry.clone(),
         Arc::clone(&sessions),
         Arc::clone(&instance),
         queue,
         telemetry.commands.clone(),
-    );
+        held,
+    ));
     let connections = config.limits.connections.get();
     let places = Places::new(connections + connections / 10 + SPARE_PLACES);
     let throttle = Throttle::new(&config.limits);

@@ -37,6 +37,8 @@ pub struct Telemetry {
     pub subscriptions_refused: IntCounter,
     /// Commands, by outcome.
     pub commands: IntCounterVec,
+    /// Publishes that answer commands: `taken` by who asked, `unwanted` or `malformed`.
+    pub command_answers: IntCounterVec,
     /// Connections that were closed unserved because all places were taken.
     pub connections_shed: IntCounter,
 }
@@ -103,6 +105,11 @@ impl Telemetry {
                 "SUBSCRIBE packets with a filter that was not granted",
             )?,
             commands: counters("landfall_commands_total", "Commands by outcome", "outcome")?,
+            command_answers: counters(
+                "landfall_command_answers_total",
+                "Publishes that answer commands, by whether anybody waited",
+                "outcome",
+            )?,
             connections_shed: counter(
                 "landfall_connections_shed_total",
                 "Connections closed unserved because all places were taken",

@@ -199,6 +199,13 @@ pub(crate) fn string_property(id: u8, value: &str) -> Vec<u8> {
     property
 }
 
+/// Correlation data (MQTT 5, 3.3.2.3.6).
+pub(crate) fn correlation(data: &[u8]) -> Vec<u8> {
+    let mut property = vec![0x09];
+    put_bytes(&mut property, data);
+    property
+}
+
 /// A variable byte integer [MQTT-1.5.5].
 pub(crate) fn put_length(out: &mut Vec<u8>, mut length: usize) {
     loop {

@@ -27,6 +27,16 @@ pub(crate) struct Delivery {
     pub(crate) properties: Vec<(u8, Vec<u8>)>,
 }
 
+impl Delivery {
+    /// The first MQTT 5 property of this id.
+    pub(crate) fn property(&self, id: u8) -> Option<&[u8]> {
+        let mut properties = self.properties.iter();
+        properties
+            .find(|(at, _)| *at == id)
+            .map(|(_, value)| &**value)
+    }
+}
+
 impl Packet {
     /// Takes the first whole packet out of `buffer`.
     pub(crate) fn take(buffer: &mut Vec<u8>) -> Option<Self> {

@@ -186,7 +186,8 @@ impl Session {
         }
     }
 
-    /// The publish will not be taken. Its negative acknowledgement leaves when its turn comes.
+    /// The publish will not be taken. Its negative acknowledgement leaves when its turn comes; with a
+    /// reason that is no failure, because it was dealt with otherwise, a positive one.
     ///
     /// 3.x has none: by [`Limits::acknowledge_refused`] it is acknowledged all the same, or the
     /// session ends.

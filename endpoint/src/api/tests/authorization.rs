@@ -39,6 +39,14 @@ const TABLE: &[(&str, &[&str])] = &[
         "POST /api/command/v1alpha1/apps/{app}/devices/{device}",
         &["command"],
     ),
+    (
+        "GET /api/command/v1alpha1/apps/{app}/devices/{device}/held",
+        &["command"],
+    ),
+    (
+        "DELETE /api/command/v1alpha1/apps/{app}/devices/{device}/held/{id}",
+        &["command"],
+    ),
     ("GET /api/events/v1alpha1/apps/{app}", &["events"]),
     (
         "GET /api/connections/v1alpha1/apps/{app}",
@@ -57,8 +65,9 @@ async fn ask(fixture: &Fixture, token: &str, operation: &str, application: &str)
     let mut uri = path
         .replace("{app}", application)
         .replace("{device}", "d")
+        .replace("{id}", "1")
         .replace("{name}", "nobody");
-    if uri.contains("/command/") {
+    if method == "POST" && uri.contains("/command/") {
         uri.push_str("?command=x&timeout=0");
     }
     let document = json!({ "metadata": { "name": application } }).to_string();

@@ -1,20 +1,32 @@
 //! Commands: from the mailbox through the session, and the outcome back to the sender.
+//!
+//! - `right`: may the connected device have it, now?
+//! - `write`: one PUBLISH;
+//! - `requests`: whose answers are waited for.
+
+mod requests;
+mod right;
+mod write;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::Context;
 
 use bytes::Bytes;
-use landfall_protocol::codec::SubscriptionIdentifiersBuf;
-use landfall_protocol::packet::PublishProperties;
-use landfall_protocol::session::{DeliverError, Delivery, Session};
+use landfall_protocol::packet::Publish;
+use landfall_protocol::session::Session;
 use landfall_protocol::{QoS, ReasonCode};
-use landfall_registry::PayloadEncoding;
+use landfall_registry::{Device, PayloadEncoding, Registry};
 
 use super::live::Live;
+use super::uplink::Uplink;
 use super::{Link, Stream};
-use crate::command::{Command, Handed, SessionFailure};
-use crate::dialect::{InboxDelivery, payload};
+use crate::command::{Command, Handed, ResponseTopic, SessionFailure};
+use crate::dialect::{Dialect, InboxDelivery, payload};
+pub(super) use requests::Answered;
+use requests::{Requests, can_answer};
+use right::{Checking, Right, right};
+use write::{WriteError, write};
 
 /// The downward half of a connection; without memory while there is no command.
 #[derive(Default)]
@@ -28,6 +40,9 @@ struct Work {
     begun: Vec<Begun>,
     /// Messages of begun commands that did not fit the client's receive maximum.
     backlog: VecDeque<Message>,
+    /// The next command, while the registry is asked about it.
+    checking: Option<Checking>,
+    requests: Requests,
 }
 
 /// One PUBLISH of a command that is still to be written.
@@ -47,6 +62,16 @@ struct Begun {
     failure: Option<SessionFailure>,
 }
 
+/// To whom commands are delivered.
+#[derive(Clone, Copy)]
+struct Receiver<'a> {
+    link: &'a Link,
+    device: &'a Device,
+    dialect: &'a dyn Dialect,
+    encoding: PayloadEncoding,
+    registry: &'a Registry,
+}
+
 impl Downlink {
     /// The client acknowledged one message of a command.
     pub(super) fn acknowledged(&mut self, token: u64, reason: ReasonCode) {
@@ -59,22 +84,54 @@ impl Downlink {
         self.rest();
     }
 
+    /// Takes a publish that answers a command.
+    pub(super) fn answer(&mut self, publish: &Publish<'_>, uplink: &Uplink) -> Answered {
+        let Some(topic) = ResponseTopic::parse(publish.topic) else {
+            return Answered::No;
+        };
+        let answered = match &mut self.0 {
+            Some(work) => work.requests.answer(publish, topic, uplink),
+            None if uplink.dialect().reserves_answers() => Answered::Unwanted,
+            None => Answered::No,
+        };
+        self.rest();
+        answered
+    }
+
     /// Delivers what waits in the backlog and then in the mailbox, as far as the client's receive
     /// maximum goes.
-    fn deliver(&mut self, session: &mut Session, link: &Link, encoding: PayloadEncoding) {
+    fn deliver(&mut self, session: &mut Session, to: Receiver<'_>, cx: &mut Context<'_>) {
         if let Some(work) = &mut self.0 {
             work.deliver(session);
         }
         while session.is_connected() && self.0.as_ref().is_none_or(|work| work.backlog.is_empty()) {
             let may = session.can_deliver();
-            let Some(handed) = link.next_command(|c| may || c.is_abandoned()) else {
-                break;
+            let checking = self.0.as_mut().and_then(|work| work.checking.take());
+            let right = match checking {
+                Some(checking) => checking.poll(to.device, cx),
+                None => {
+                    let Some(handed) = to.link.next_command(|c| may || c.is_abandoned()) else {
+                        break;
+                    };
+                    // Nobody waits for it any more: a late command is worse than none.
+                    if handed.is_abandoned() {
+                        continue;
+                    }
+                    let application = &to.link.identity.application;
+                    right(handed, to.device, application, to.registry, cx)
+                }
             };
-            // Nobody waits for it any more: a late command is worse than none.
-            if !handed.is_abandoned() {
-                let work = self.0.get_or_insert_default();
-                work.begin(handed, link, encoding);
-                work.deliver(session);
+            match right {
+                Right::Given(handed) => {
+                    let work = self.0.get_or_insert_default();
+                    work.begin(handed, to);
+                    work.deliver(session);
+                }
+                Right::Refused(handed, failure) => handed.report(QoS::AtMostOnce, Err(failure)),
+                Right::Unknown(checking) => {
+                    self.0.get_or_insert_default().checking = Some(checking);
+                    break;
+                }
             }
         }
         self.rest();
@@ -82,17 +139,20 @@ impl Downlink {
 
     /// Gives the memory back once all is settled.
     fn rest(&mut self) {
-        if self
-            .0
-            .as_ref()
-            .is_some_and(|work| work.begun.is_empty() && work.backlog.is_empty())
-        {
+        if self.0.as_ref().is_some_and(|work| work.is_done()) {
             self.0 = None;
         }
     }
 }
 
 impl Work {
+    fn is_done(&self) -> bool {
+        self.begun.is_empty()
+            && self.backlog.is_empty()
+            && self.checking.is_none()
+            && self.requests.is_empty()
+    }
+
     /// One message of a command is settled; the last one settles the command.
     fn finish_one(&mut self, token: u64, failure: Option<SessionFailure>) {
         let Some(at) = self.begun.iter().position(|begun| begun.token == token) else {
@@ -112,12 +172,20 @@ impl Work {
     }
 
     /// Begins a command: its messages go into the backlog.
-    fn begin(&mut self, handed: Handed, link: &Link, encoding: PayloadEncoding) {
-        let command = Arc::clone(&handed.command);
+    fn begin(&mut self, handed: Handed, to: Receiver<'_>) {
+        let (command, link) = (Arc::clone(&handed.command), to.link);
         let deliveries = link.with_inbox(|inbox| inbox.deliveries(&link.outgoing(&command)));
         // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
         if deliveries.is_empty() {
             return;
+        }
+        if let Some(correlation) = command.correlation {
+            if !can_answer(link.identity.version, to.dialect) {
+                return handed.report(QoS::AtMostOnce, Err(SessionFailure::CannotAnswer));
+            }
+            if !self.requests.add(&handed, correlation) {
+                return handed.report(QoS::AtMostOnce, Err(SessionFailure::TooManyRequests));
+            }
         }
         self.last_token += 1;
         let token = self.last_token;
@@ -127,7 +195,7 @@ impl Work {
             open: deliveries.len(),
             failure: None,
         });
-        let payload = payload::encode(encoding, &command.payload);
+        let payload = payload::encode(to.encoding, &command.payload);
         let messages = deliveries.into_iter().map(|delivery| Message {
             token,
             command: Arc::clone(&command),
@@ -142,13 +210,10 @@ impl Work {
         while let Some(message) = self.backlog.front() {
             let token = message.token;
             match write(session, message) {
-                Err(DeliverError::WindowFull) => return,
+                Err(WriteError::WindowFull) => return,
                 Ok(QoS::AtMostOnce) => self.sent(token),
-                Ok(_) => {}
-                Err(DeliverError::TooLarge) => {
-                    self.finish_one(token, Some(SessionFailure::TooLarge));
-                }
-                Err(DeliverError::NotConnected) => {}
+                Err(WriteError::Failed(failure)) => self.finish_one(token, Some(failure)),
+                Ok(_) | Err(WriteError::Over) => {}
             }
             self.backlog.pop_front();
         }
@@ -177,42 +242,14 @@ impl Work {
 
 impl<S: Stream> Live<S> {
     /// Delivers the commands that wait.
-    pub(super) fn deliver_commands(&mut self) {
-        let encoding = self.uplink.payload_encoding();
-        self.downlink
-            .deliver(&mut self.session, &self.link, encoding);
+    pub(super) fn deliver_commands(&mut self, cx: &mut Context<'_>) {
+        let to = Receiver {
+            link: &self.link,
+            device: self.uplink.device(),
+            dialect: self.uplink.dialect(),
+            encoding: self.uplink.payload_encoding(),
+            registry: &self.shared.registry,
+        };
+        self.downlink.deliver(&mut self.session, to, cx);
     }
-}
-
-fn write(session: &mut Session, message: &Message) -> Result<QoS, DeliverError> {
-    let Message {
-        token,
-        command,
-        payload,
-        delivery,
-    } = message;
-    let identifiers = encoded(&delivery.identifiers);
-    let properties = PublishProperties {
-        content_type: command.content_type.as_deref(),
-        subscription_identifiers: identifiers.as_list(),
-        ..PublishProperties::default()
-    };
-    let message = Delivery {
-        topic: &delivery.topic,
-        qos: delivery.qos,
-        payload,
-        properties,
-    };
-    session.deliver(message, *token).map(|()| delivery.qos)
-}
-
-fn encoded(identifiers: &[NonZeroU32]) -> SubscriptionIdentifiersBuf {
-    let mut list = SubscriptionIdentifiersBuf::new();
-    for identifier in identifiers {
-        // They came in a SUBSCRIBE, so they are within the range of a variable byte integer.
-        if list.push(*identifier).is_err() {
-            break;
-        }
-    }
-    list
 }

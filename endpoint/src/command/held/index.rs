@@ -1,0 +1,99 @@
+//! How many commands wait for whom: what is asked at every subscription, without the file.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{HeldOptions, NewHeld};
+
+/// A device by its names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) application: Arc<str>,
+    pub(super) device: Arc<str>,
+}
+
+impl Key {
+    pub(super) fn new(application: &str, device: &str) -> Self {
+        Self {
+            application: application.into(),
+            device: device.into(),
+        }
+    }
+
+    pub(super) fn of(held: &NewHeld) -> Self {
+        Self {
+            application: Arc::clone(&held.application),
+            device: Arc::clone(&held.device),
+        }
+    }
+}
+
+/// The counts.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    applications: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
+    bytes: u64,
+}
+
+impl Index {
+    /// Counts one more. False: it would be beyond a bound, and is not counted.
+    pub(super) fn enter(&mut self, key: &Key, size: u64, options: &HeldOptions) -> bool {
+        let count = self.count(key);
+        let bytes = self.bytes.saturating_add(size);
+        if count >= options.per_device || bytes > options.bytes {
+            return false;
+        }
+        self.add(key, 1, size);
+        true
+    }
+
+    /// Counts what the file has.
+    pub(super) fn add(&mut self, key: &Key, count: usize, bytes: u64) {
+        let devices = self
+            .applications
+            .entry(Arc::clone(&key.application))
+            .or_default();
+        *devices.entry(Arc::clone(&key.device)).or_default() += count;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Counts some less.
+    pub(super) fn leave(&mut self, key: &Key, count: usize, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let Some(devices) = self.applications.get_mut(&key.application) else {
+            return;
+        };
+        if let Some(left) = devices.get_mut(&key.device) {
+            *left = left.saturating_sub(count);
+            if *left == 0 {
+                devices.remove(&key.device);
+            }
+        }
+        if devices.is_empty() {
+            self.applications.remove(&key.application);
+        }
+    }
+
+    fn count(&self, key: &Key) -> usize {
+        let devices = self.applications.get(&key.application);
+        devices
+            .and_then(|devices| devices.get(&key.device))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.count(key) > 0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.applications.is_empty()
+    }
+
+    pub(super) fn devices(&self, application: &str) -> Vec<Arc<str>> {
+        let devices = self.applications.get(application);
+        devices
+            .map(|devices| devices.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+}

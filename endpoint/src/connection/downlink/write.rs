@@ -1,0 +1,70 @@
+//! One PUBLISH of a command.
+
+use std::num::NonZeroU32;
+
+use landfall_protocol::QoS;
+use landfall_protocol::codec::SubscriptionIdentifiersBuf;
+use landfall_protocol::packet::PublishProperties;
+use landfall_protocol::session::{DeliverError, Delivery, Session};
+
+use super::Message;
+use crate::command::{Correlation, ResponseTopic, SessionFailure};
+
+/// Why nothing was written.
+pub(super) enum WriteError {
+    /// Not now: the client takes no more before it has acknowledged.
+    WindowFull,
+    /// Never.
+    Failed(SessionFailure),
+    /// The session is over.
+    Over,
+}
+
+/// Writes the message; its QoS.
+pub(super) fn write(session: &mut Session, message: &Message) -> Result<QoS, WriteError> {
+    let Message {
+        token,
+        command,
+        payload,
+        delivery,
+    } = message;
+    let identifiers = encoded(&delivery.identifiers);
+    // [MQTT-3.3.2-6]: what is left of it; [MQTT-3.3.2-5]: nothing left, nothing sent.
+    let expiry = command.seconds_left();
+    let expiry = expiry.map_err(|_| WriteError::Failed(SessionFailure::Expired))?;
+    let response_topic = command.correlation.map(|_| {
+        ResponseTopic::of_delivery(&delivery.topic, &command.device, command.name.as_str())
+    });
+    let properties = PublishProperties {
+        content_type: command.content_type.as_deref(),
+        message_expiry_interval: expiry,
+        response_topic: response_topic.as_deref(),
+        correlation_data: command.correlation.as_ref().map(Correlation::as_bytes),
+        user_properties: command.user_properties.as_list(),
+        subscription_identifiers: identifiers.as_list(),
+        ..PublishProperties::default()
+    };
+    let message = Delivery {
+        topic: &delivery.topic,
+        qos: delivery.qos,
+        payload,
+        properties,
+    };
+    match session.deliver(message, *token) {
+        Ok(()) => Ok(delivery.qos),
+        Err(DeliverError::WindowFull) => Err(WriteError::WindowFull),
+        Err(DeliverError::TooLarge) => Err(WriteError::Failed(SessionFailure::TooLarge)),
+        Err(DeliverError::NotConnected) => Err(WriteError::Over),
+    }
+}
+
+fn encoded(identifiers: &[NonZeroU32]) -> SubscriptionIdentifiersBuf {
+    let mut list = SubscriptionIdentifiersBuf::new();
+    for identifier in identifiers {
+        // They came in a SUBSCRIBE, so they are within the range of a variable byte integer.
+        if list.push(*identifier).is_err() {
+            break;
+        }
+    }
+    list
+}
