@@ -46,8 +46,9 @@ pub use registry::{RegistryConfig, Store};
 #[cfg(feature = "kafka")]
 pub use sinks::KafkaSinkConfig;
 pub use sinks::{
-    HttpLogIn, HttpSinkConfig, LogSinkConfig, NatsLogIn, NatsSinkConfig, Secret, SinkConfig,
-    SinkKind, StdoutSinkConfig, TlsClientConfig,
+    FileSinkConfig, HttpLogIn, HttpSinkConfig, Identity, KeyStore, LogSinkConfig, Material,
+    MqttSinkConfig, NatsLogIn, NatsSinkConfig, Secret, SinkConfig, SinkKind, StdoutSinkConfig,
+    TlsClientConfig,
 };
 
 /// Everything the server is told before it starts.

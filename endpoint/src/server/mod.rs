@@ -1,6 +1,7 @@
 //! The process: everything is opened, bound, served until the word to stop, and drained.
 
 mod changes;
+mod key_material;
 mod open_sinks;
 mod places;
 mod start;

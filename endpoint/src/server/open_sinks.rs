@@ -1,25 +1,27 @@
 //! The configured sinks, opened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use landfall_events::sink::Sink;
 use landfall_events::sink::blackhole::Blackhole;
+use landfall_events::sink::file::{self, FileOptions};
 use landfall_events::sink::http::{self, HttpAuthorization, HttpOptions, HttpTls};
 #[cfg(feature = "kafka")]
 use landfall_events::sink::kafka::{self, KafkaOptions};
 use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
+use landfall_events::sink::mqtt::{self, MqttOptions, MqttTls};
 use landfall_events::sink::nats::{self, NatsCredentials, NatsOptions, NatsTls};
-use landfall_events::sink::stdout::Stdout;
+use landfall_events::sink::stdout;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::key_material::{self, read};
 use super::start::StartError;
 #[cfg(feature = "kafka")]
 use crate::config::KafkaSinkConfig;
 use crate::config::{
-    Config, HttpLogIn, HttpSinkConfig, LogSinkConfig, NatsLogIn, NatsSinkConfig, SinkConfig,
-    SinkKind, TlsClientConfig,
+    Config, FileSinkConfig, HttpLogIn, HttpSinkConfig, LogSinkConfig, MqttSinkConfig, NatsLogIn,
+    NatsSinkConfig, SinkConfig, SinkKind, TlsClientConfig,
 };
 use crate::sinks::Sinks;
 
@@ -48,7 +50,9 @@ fn open_sink(sink: &SinkConfig, config: &Config, reader: &mut Option<LogReader>)
             reader.get_or_insert(log.reader());
             Arc::new(log)
         }
-        SinkKind::Stdout(options) => Arc::new(said(Stdout::start(name, options.queue_bytes))?),
+        SinkKind::Stdout(options) => Arc::new(said(stdout::start(name, options.queue_bytes))?),
+        SinkKind::File(options) => Arc::new(said(file::start(name, file_options(options)))?),
+        SinkKind::Mqtt(options) => Arc::new(said(mqtt::start(name, mqtt_options(options)?))?),
         SinkKind::Http(options) => Arc::new(said(http::start(name, http_options(options)?))?),
         SinkKind::Nats(options) => Arc::new(said(nats::start(name, nats_options(options)?))?),
         #[cfg(feature = "kafka")]
@@ -67,6 +71,15 @@ fn open_log(name: &str, options: &LogSinkConfig, config: &Config) -> Result<LogS
         ..LogOptions::new(config.events_file())
     };
     said(LogSink::open(name, log))
+}
+
+fn file_options(config: &FileSinkConfig) -> FileOptions {
+    FileOptions {
+        path: config.path.clone(),
+        rotate_bytes: config.rotate_bytes,
+        keep: config.keep,
+        queue_bytes: config.queue_bytes,
+    }
 }
 
 fn http_options(config: &HttpSinkConfig) -> Result<HttpOptions, String> {
@@ -102,30 +115,52 @@ fn headers(headers: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
 }
 
 fn http_tls(config: &TlsClientConfig) -> Result<HttpTls, String> {
-    let identity = match (&config.certificate, &config.key) {
-        (Some(certificate), Some(key)) => {
-            let mut pem = read(certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(key)?);
-            Some(pem)
-        }
-        _ => None,
-    };
     Ok(HttpTls {
-        trust: config.trust.as_deref().map(read).transpose()?,
-        identity,
+        trust: key_material::trust(config)?,
+        identity: key_material::identity(config)?,
         any_host_name: config.any_host_name,
+    })
+}
+
+fn mqtt_options(config: &MqttSinkConfig) -> Result<MqttOptions, String> {
+    let broker = &config.broker;
+    let uuid = uuid::Uuid::new_v4().to_string();
+    let part = uuid.split('-').next().unwrap_or_default();
+    let client_id = format!("{}-{part}", config.client_id_prefix);
+    let log_in = config.log_in.as_ref();
+    let credentials = log_in.map(|(user, password)| Ok((user.clone(), password.read()?)));
+    let tls = || {
+        Ok::<_, String>(MqttTls {
+            trust: key_material::trust(&config.tls)?,
+            identity: key_material::identity(&config.tls)?,
+            any_host_name: config.tls.any_host_name,
+        })
+    };
+    let topic = config.topic.clone();
+    Ok(MqttOptions {
+        version: config.version,
+        mode: config.mode,
+        retain: config.retain,
+        message_expiry: config.message_expiry,
+        response_topic: config.response_topic.clone(),
+        session_expiry: config.session_expiry,
+        credentials: credentials.transpose().map_err(|error: String| error)?,
+        tls: broker.tls.then(tls).transpose()?,
+        timeout: config.timeout,
+        reconnect_attempts: config.reconnect_attempts,
+        maximum_packet_size: config.maximum_packet_size,
+        window: config.window,
+        queue_bytes: config.queue_bytes,
+        ..MqttOptions::new(broker.host.as_str(), broker.port, client_id, topic)
     })
 }
 
 fn nats_options(config: &NatsSinkConfig) -> Result<NatsOptions, String> {
     let options = said(NatsOptions::new(&config.servers, config.subject.clone()))?;
-    let identity = config.tls.certificate.clone().zip(config.tls.key.clone());
     // The client reads them when it connects; what is missing is to be named now.
-    for path in [&config.tls.trust, &config.tls.certificate, &config.tls.key]
-        .into_iter()
-        .flatten()
-    {
+    let identity = config.tls.identity.as_ref();
+    let files = identity.into_iter().flat_map(|(chain, key)| [chain, key]);
+    for path in files.chain(&config.tls.trust) {
         read(path)?;
     }
     Ok(NatsOptions {
@@ -146,7 +181,7 @@ fn nats_options(config: &NatsSinkConfig) -> Result<NatsOptions, String> {
         tls: NatsTls {
             required: config.require_tls,
             trust: config.tls.trust.clone(),
-            identity,
+            identity: identity.cloned(),
         },
         window: config.window,
         timeout: config.timeout,
@@ -168,10 +203,6 @@ fn kafka_options(config: &KafkaSinkConfig) -> Result<KafkaOptions, String> {
     options.window = config.window;
     options.queue_bytes = config.queue_bytes;
     Ok(options)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// An error as the operator is to read it.

@@ -11,9 +11,11 @@
 //! woken through [`Sink::notify_room`], in turn and not all at once.
 //!
 //! - [`blackhole`] takes everything and keeps nothing: for measurements;
+//! - [`file`] writes one line per event to a file;
 //! - [`http`] posts to an HTTP endpoint;
 //! - `kafka` produces to Kafka, in builds with the feature of that name;
 //! - [`log`] is the embedded durable log;
+//! - [`mqtt`] publishes to an MQTT broker;
 //! - [`nats`] publishes to NATS JetStream;
 //! - [`stdout`] prints one line per event.
 
@@ -24,11 +26,14 @@ use crate::event::{Draft, Timestamp};
 
 mod batch;
 pub mod blackhole;
+pub mod file;
 mod health;
 pub mod http;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod lines;
 pub mod log;
+pub mod mqtt;
 pub mod nats;
 mod queue;
 mod remote;

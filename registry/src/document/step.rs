@@ -167,11 +167,15 @@ pub(crate) fn read<S: ReadSecret>(value: Value, at: &At<'_>) -> Option<Step<S>> 
         "reject" => string(value, &at, "\"temperature is missing\"").map(Step::Reject),
         "setExtension" => {
             let (name, value) = assignment(value, &at, extension)?;
+            if name == "mqttretain" {
+                return at.refuse("`mqttretain` tells what the device asked for", "site");
+            }
             Some(Step::SetExtension { name, value })
         }
         "removeExtension" => extension(value, &at).map(Step::RemoveExtension),
         "setAttribute" => {
             let (name, value) = assignment(value, &at, attribute)?;
+            check_attribute(name, &value, &at)?;
             Some(Step::SetAttribute { name, value })
         }
         "removeAttribute" => match attribute(value, &at)? {
@@ -196,6 +200,34 @@ fn assignment<T>(
     Some((name?, value?))
 }
 
+/// CloudEvents 1.0: `type` is never empty, `dataschema` is a URI.
+fn check_attribute(name: Attribute, value: &str, at: &At<'_>) -> Option<()> {
+    match name {
+        Attribute::Type if value.is_empty() => {
+            at.refuse("`type` is never empty", "org.example.reading")
+        }
+        Attribute::DataSchema if !is_absolute_uri(value) => {
+            let reason = format!("{}: `dataschema` is an absolute URI", quote(value));
+            at.refuse(reason, "urn:example:reading:1")
+        }
+        _ => Some(()),
+    }
+}
+
+/// RFC 3986, 3: a scheme, a colon, and characters of a URI.
+fn is_absolute_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let of_scheme = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(of_scheme)
+        && !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
+}
+
 /// CloudEvents 1.0, "Attribute Naming Convention": lower-case letters and digits.
 fn extension(value: Value, at: &At<'_>) -> Option<String> {
     const CORE: [&str; 9] = [
@@ -213,6 +245,24 @@ fn extension(value: Value, at: &At<'_>) -> Option<String> {
     if CORE.contains(&name.as_str()) {
         let reason = format!(
             "{} is an attribute of CloudEvents, not an extension",
+            quote(&name)
+        );
+        return at.refuse(reason, "site");
+    }
+    // Who an event is from is not for a rule to say: consumers rely on it.
+    const OURS: [&str; 8] = [
+        "application",
+        "applicationuid",
+        "device",
+        "deviceuid",
+        "sender",
+        "senderuid",
+        "instance",
+        "partitionkey",
+    ];
+    if OURS.contains(&name.as_str()) {
+        let reason = format!(
+            "{} is the server's own; a rule cannot change it",
             quote(&name)
         );
         return at.refuse(reason, "site");

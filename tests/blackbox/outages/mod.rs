@@ -3,6 +3,7 @@
 
 mod http;
 mod kafka;
+mod mqtt;
 mod nats;
 mod relay;
 

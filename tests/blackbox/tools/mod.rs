@@ -1,6 +1,7 @@
 //! Stock clients, run as the processes that users run.
 
 pub(crate) mod authority;
+pub(crate) mod broker;
 pub(crate) mod mosquitto;
 pub(crate) mod node;
 pub(crate) mod paho;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use landfall_events::sink::http::{HttpMode, HttpUrl};
 use serde::{Deserialize, Deserializer};
 
-use super::{DEFAULT_QUEUE, Secret, queue_bytes, value};
+use super::{DEFAULT_QUEUE, Secret, TlsClientConfig, queue_bytes, value};
 
 /// `http`: posts events to an endpoint (CloudEvents HTTP binding). Accepted means answered with 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -47,37 +47,6 @@ pub enum HttpLogIn {
     Bearer(Secret),
     /// A user.
     Basic(String, Secret),
-}
-
-/// `[sinks.tls]`: TLS of a client. All files are PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsClientConfig {
-    /// Certificates that the server's may lead to. Default: the system's.
-    pub trust: Option<PathBuf>,
-    /// The client's own certificate chain, for servers that ask; with `key`.
-    pub certificate: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<PathBuf>,
-    /// Accept certificates for another host name. Danger: whoever has any trusted certificate can
-    /// stand in between.
-    pub any_host_name: bool,
-}
-
-impl TlsClientConfig {
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.certificate.is_some() == self.key.is_some() {
-            return Ok(());
-        }
-        Err("tls.certificate and tls.key belong together".to_owned())
-    }
-
-    pub(super) fn start_at(&mut self, folder: &Path) {
-        let paths = [&mut self.trust, &mut self.certificate, &mut self.key];
-        for path in paths.into_iter().flatten() {
-            *path = folder.join(&path);
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -120,7 +89,6 @@ impl TryFrom<Raw> for HttpSinkConfig {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        raw.tls.check()?;
         let bearer = Secret::either("bearer_token", raw.bearer_token, raw.bearer_token_file)?;
         let password = Secret::either("password", raw.password, raw.password_file)?;
         let authorization = match (bearer, raw.username, password) {

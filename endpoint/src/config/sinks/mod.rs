@@ -13,17 +13,23 @@ use toml::{
 
 use super::{error::Flaw, value};
 
+mod file;
 mod http;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod mqtt;
 mod nats;
 mod secret;
+mod tls;
 
-pub use http::{HttpLogIn, HttpSinkConfig, TlsClientConfig};
+pub use file::FileSinkConfig;
+pub use http::{HttpLogIn, HttpSinkConfig};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaSinkConfig;
+pub use mqtt::MqttSinkConfig;
 pub use nats::{NatsLogIn, NatsSinkConfig};
 pub use secret::Secret;
+pub use tls::{Identity, KeyStore, Material, TlsClientConfig};
 
 /// One place that every event goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,10 @@ pub enum SinkKind {
     /// `stdout`: one line of structured JSON per event on standard output. Danger: an event counts
     /// as taken when it is written, whether or not the reader kept it.
     Stdout(StdoutSinkConfig),
+    /// `file`: one line of structured JSON per event in a file.
+    File(FileSinkConfig),
+    /// `mqtt`: publishes events to an MQTT broker.
+    Mqtt(Box<MqttSinkConfig>),
     /// `http`: posts events to an endpoint.
     Http(Box<HttpSinkConfig>),
     /// `nats`: publishes events to NATS JetStream.
@@ -91,7 +101,8 @@ pub struct StdoutSinkConfig {
 struct NoKeys {}
 
 const DEFAULT_QUEUE: usize = 64 << 20;
-const TYPES: &str = "there are `log`, `kafka`, `nats`, `http`, `stdout` and `blackhole`";
+const TYPES: &str =
+    "there are `log`, `kafka`, `nats`, `http`, `mqtt`, `file`, `stdout` and `blackhole`";
 
 impl Default for LogSinkConfig {
     fn default() -> Self {
@@ -127,6 +138,8 @@ impl SinkKind {
     fn starting_at(mut self, folder: &Path) -> Self {
         match &mut self {
             Self::Http(http) => http.start_at(folder),
+            Self::Mqtt(mqtt) => mqtt.start_at(folder),
+            Self::File(file) => file.path = folder.join(&file.path),
             Self::Nats(nats) => nats.start_at(folder),
             #[cfg(feature = "kafka")]
             Self::Kafka(kafka) => kafka.start_at(folder),
@@ -188,6 +201,8 @@ impl RawSink {
                 let NoKeys {} = keys(rest)?;
                 SinkKind::Blackhole
             }
+            Some("file") => SinkKind::File(keys(rest)?),
+            Some("mqtt") => SinkKind::Mqtt(Box::new(keys(rest)?)),
             Some("http") => SinkKind::Http(Box::new(keys(rest)?)),
             Some("nats") => SinkKind::Nats(Box::new(keys(rest)?)),
             #[cfg(feature = "kafka")]
@@ -196,12 +211,6 @@ impl RawSink {
             Some("kafka") => {
                 let message = "sink type `kafka` is not part of this build (feature `kafka`)";
                 return Err(flaw(kind_span, message));
-            }
-            Some(later @ ("file" | "mqtt")) => {
-                return Err(flaw(
-                    kind_span,
-                    format_args!("sink type `{later}` is not available in this version; {TYPES}"),
-                ));
             }
             Some(unknown) => {
                 return Err(flaw(

@@ -7,8 +7,8 @@ use landfall_events::sink::nats::{NatsMode, NatsOptions};
 use landfall_events::template::Template;
 use serde::{Deserialize, Deserializer};
 
-use super::http::TlsClientConfig;
-use super::{DEFAULT_QUEUE, Secret, queue_bytes, value};
+use super::tls::{Identity, Material};
+use super::{DEFAULT_QUEUE, Secret, TlsClientConfig, queue_bytes, value};
 
 /// `nats`: publishes events to NATS JetStream (CloudEvents NATS binding). Accepted means
 /// acknowledged by the stream that takes the subject; the stream itself is the operator's to make.
@@ -24,8 +24,8 @@ pub struct NatsSinkConfig {
     pub mode: NatsMode,
     /// `credentials_file`; or `token` or `token_file`; or `user` with `password` or `password_file`.
     pub credentials: NatsLogIn,
-    /// `tls`; `any_host_name` is not available.
-    pub tls: TlsClientConfig,
+    /// `tls`; its `trust`, `certificate` and `key`, which are PEM files.
+    pub tls: NatsTlsFiles,
     /// `require_tls`: whether the connection must be encrypted. Default `false`.
     pub require_tls: bool,
     /// `window`: publishes of one application that may wait for acknowledgements. Default 1000, from
@@ -48,6 +48,57 @@ pub enum NatsLogIn {
     Token(Secret),
     /// A user.
     User(String, Secret),
+}
+
+/// Files that the client reads by itself. All are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NatsTlsFiles {
+    /// Certificates that the server's may lead to. Default: the system's.
+    pub trust: Option<PathBuf>,
+    /// The client's own certificate chain, and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl TryFrom<TlsClientConfig> for NatsTlsFiles {
+    type Error = String;
+
+    fn try_from(tls: TlsClientConfig) -> Result<Self, String> {
+        let no = |key: &str| Err(format!("{key} is not available for NATS"));
+        if tls.any_host_name {
+            return no("tls.any_host_name");
+        }
+        let trust = match tls.trust {
+            None => None,
+            Some(store) => match (store.material, store.password) {
+                (Material::File(path), None) => Some(path),
+                (Material::Inline(_), _) => return no("tls.trust_data"),
+                (_, Some(_)) => return no("tls.trust_password"),
+            },
+        };
+        let identity = match tls.identity {
+            None => None,
+            Some(Identity::Pem {
+                certificate,
+                key,
+                password: None,
+            }) => Some((certificate, key)),
+            Some(Identity::Pem { .. }) => return no("tls.key_password"),
+            Some(Identity::Store(_)) => return no("tls.key_store"),
+        };
+        Ok(Self { trust, identity })
+    }
+}
+
+impl NatsTlsFiles {
+    fn start_at(&mut self, folder: &Path) {
+        let identity = self
+            .identity
+            .iter_mut()
+            .flat_map(|(chain, key)| [chain, key]);
+        for path in self.trust.iter_mut().chain(identity) {
+            *path = folder.join(&path);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,10 +139,7 @@ impl TryFrom<Raw> for NatsSinkConfig {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        raw.tls.check()?;
-        if raw.tls.any_host_name {
-            return Err("tls.any_host_name is not available for NATS".to_owned());
-        }
+        let tls = NatsTlsFiles::try_from(raw.tls)?;
         let token = Secret::either("token", raw.token, raw.token_file)?;
         let password = Secret::either("password", raw.password, raw.password_file)?;
         let credentials = match (raw.credentials_file, token, raw.user, password) {
@@ -119,7 +167,7 @@ impl TryFrom<Raw> for NatsSinkConfig {
                 Mode::Structured => NatsMode::Structured,
             },
             credentials,
-            tls: raw.tls,
+            tls,
             require_tls: raw.require_tls,
             window: raw.window,
             timeout: raw.timeout,

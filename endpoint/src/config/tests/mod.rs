@@ -2,6 +2,7 @@
 
 mod environment;
 mod refusals;
+mod sinks;
 
 use std::{num::NonZeroU16, path::Path, time::Duration};
 

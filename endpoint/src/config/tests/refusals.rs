@@ -37,17 +37,6 @@ fn unknown_keys_are_refused_by_name_and_line() {
 }
 
 #[test]
-fn what_a_later_version_has_is_refused_by_name() {
-    for kind in ["file", "mqtt"] {
-        refuses_more(
-            &format!("[[sinks]]\nname = 'a'\ntype = '{kind}'\nurl = 'x'\n"),
-            6,
-            &[kind, "not available", "`http`, `stdout` and `blackhole`"],
-        );
-    }
-}
-
-#[test]
 fn wrong_values_are_refused_with_their_key() {
     refuses_more("transport = 'amqp'\n", 4, &["unknown transport `amqp`"]);
     refuses_more("[limits]\nconnections = 0\n", 5, &["`limits.connections`"]);
