@@ -21,7 +21,7 @@ fn set_rules(server: &Server, rules: &Value) {
     let path = format!("{REGISTRY}/{APP}");
     let mut document = server.api().get(&path).json();
     document["spec"]["publish"] = json!({ "rules": rules });
-    server.api().put_json(&path, &document).expect_status(204);
+    server.api().put_json(&path, &document).expect_status(200);
 }
 
 fn server(rules: &Value) -> Server {

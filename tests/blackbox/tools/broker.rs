@@ -99,10 +99,17 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// All messages so far.
+    /// All messages so far; a payload that is JSON stands as such.
     pub(crate) fn messages(&self) -> Vec<Value> {
         let lines = self.lines.lines();
-        let parse = |line: &String| serde_json::from_str(line).expect("JSON");
+        let parse = |line: &String| {
+            let mut message: Value = serde_json::from_str(line).expect("JSON");
+            let text = message["payload"].as_str().unwrap_or_default();
+            if let Ok(payload) = serde_json::from_str(text) {
+                message["payload"] = payload;
+            }
+            message
+        };
         lines.iter().map(parse).collect()
     }
 

@@ -46,6 +46,6 @@ fn rotate_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
 fn keep<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     match usize::deserialize(deserializer)? {
         keep @ 0..=1000 => Ok(keep),
-        _ => Err(serde::de::Error::custom("`keep` is 0 to 1000")),
+        _ => Err(serde::de::Error::custom("not 0 to 1000")),
     }
 }

@@ -278,7 +278,13 @@ fn named(value: Spanned<DeValue<'_>>) -> Result<Spanned<String>, Flaw> {
 
 /// The keys that only this type of sink has.
 fn keys<T: DeserializeOwned>(table: Spanned<DeValue<'_>>) -> Result<T, Flaw> {
-    T::deserialize(ValueDeserializer::from(table)).map_err(Flaw::from)
+    let span = table.span();
+    T::deserialize(ValueDeserializer::from(table)).map_err(|error| {
+        let flaw = Flaw::from(error);
+        // What is wrong with several keys together stands where the sink begins.
+        let span = flaw.span.clone().or(Some(span));
+        Flaw { span, ..flaw }
+    })
 }
 
 fn flaw(span: Range<usize>, message: impl std::fmt::Display) -> Flaw {

@@ -227,5 +227,9 @@ fn file_has_its_keys() {
     assert_eq!(file.path, PathBuf::from("/etc/landfall/out/events.jsonl"));
     assert_eq!((file.rotate_bytes, file.keep), (64 << 20, 3));
     refuses("type = 'file'\n", 4, &["path"]);
-    refuses("type = 'file'\npath = 'a'\nkeep = 1001\n", 4, &["`keep`"]);
+    refuses(
+        "type = 'file'\npath = 'a'\nkeep = 1001\n",
+        8,
+        &["`keep`", "1000"],
+    );
 }
