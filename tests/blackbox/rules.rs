@@ -94,6 +94,8 @@ fn steps_change_drop_and_reject_events() {
         { "when": { "not": { "isChannel": "plain" } }, "then": [
             { "setExtension": { "name": "site", "value": "north" } },
             { "setAttribute": { "name": "dataschema", "value": "urn:schema:1" } },
+        ] },
+        { "when": { "isChannel": "typed" }, "then": [
             { "setAttribute": { "name": "type", "value": "org.example.reading" } },
         ] },
     ]));
@@ -104,6 +106,7 @@ fn steps_change_drop_and_reject_events() {
             0,
             "accepted and forgotten"
         );
+        assert_eq!(sensor.publish_1("typed", b"1").reason(), 0);
         assert_eq!(sensor.publish_1("temp", b"21.5").reason(), 0);
         assert_eq!(sensor.publish_1("plain", b"1").reason(), 0);
         sensor.publish(&Publish::new("bad", b"1").qos(1, 9));
@@ -123,9 +126,13 @@ fn steps_change_drop_and_reject_events() {
     for event in of("temp") {
         assert_eq!(event["site"], "north");
         assert_eq!(event["dataschema"], "urn:schema:1");
-        assert_eq!(event["type"], "org.example.reading");
         assert_eq!(event["data"], 21.5);
     }
+    let all = server.all_events(APP);
+    let typed = all
+        .iter()
+        .filter(|event| event["type"] == "org.example.reading");
+    assert_eq!(typed.count(), 3);
     assert_eq!(of("plain")[0].get("site"), None);
     let metrics = server.ops().get("/metrics").text();
     assert!(

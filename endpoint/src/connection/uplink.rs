@@ -283,7 +283,7 @@ impl Uplink {
     fn encode(&mut self, draft: &Draft<'_>, sequence: Sequence, scratch: &mut Scratch) {
         for target in self.route.iter() {
             if let Some(batch) = scratch.batches.get_mut(target.index)
-                && (target.required || target.sink.has_room())
+                && (target.required || target.sink.has_room(&self.application_name))
             {
                 target.sink.encode(draft, sequence, batch);
             }
@@ -402,16 +402,18 @@ impl Uplink {
     pub(super) fn has_room(&self) -> bool {
         self.route
             .iter()
-            .all(|target| !target.required || target.sink.has_room())
+            .all(|target| !target.required || target.sink.has_room(&self.application_name))
     }
 
     /// Asks to be woken by the first required sink without room.
     pub(super) fn wait_for_room(&self) {
         let full = |(_, target): &(usize, &crate::sinks::Target)| {
-            target.required && !target.sink.has_room()
+            target.required && !target.sink.has_room(&self.application_name)
         };
         if let Some((slot, target)) = self.route.iter().enumerate().find(full) {
-            target.sink.notify_room(slot, &self.completion);
+            target
+                .sink
+                .notify_room(&self.application_name, slot, &self.completion);
         }
     }
 

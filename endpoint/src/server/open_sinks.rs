@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use landfall_events::sink::Sink;
 use landfall_events::sink::blackhole::Blackhole;
 use landfall_events::sink::file::{self, FileOptions};
 use landfall_events::sink::http::{self, HttpAuthorization, HttpOptions, HttpTls};
@@ -13,6 +14,7 @@ use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
 use landfall_events::sink::mqtt::{self, MqttOptions, MqttTls};
 use landfall_events::sink::nats::{self, NatsCredentials, NatsOptions, NatsTls};
 use landfall_events::sink::stdout;
+use landfall_events::sink::{Health, Sink};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::key_material::{self, read};
@@ -39,7 +41,30 @@ pub(super) fn open_sinks(config: &Config) -> Result<Sinks, StartError> {
         })?;
         sinks.push((opened, sink.required));
     }
+    let fail_fast = config.sinks.iter().zip(&sinks);
+    for (_, (sink, _)) in fail_fast.filter(|(config, _)| config.fail_fast) {
+        reach(sink.as_ref()).map_err(|reason| StartError::Sink {
+            name: sink.name().to_owned(),
+            reason,
+        })?;
+    }
     Ok(Sinks::new(sinks, reader))
+}
+
+/// Waits for the sink's other system; blocking.
+fn reach(sink: &dyn Sink) -> Result<(), String> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match sink.health() {
+            Health::Up => return Ok(()),
+            Health::Failing { reason, .. } if Instant::now() >= end => {
+                return Err(format!("fail_fast: {reason}"));
+            }
+            Health::Failing { .. } => thread::sleep(PAUSE),
+        }
+    }
 }
 
 fn open_sink(sink: &SinkConfig, config: &Config, reader: &mut Option<LogReader>) -> Opened {

@@ -54,11 +54,11 @@ impl Sink for Blackhole {
         completion.accepted(slot, last);
     }
 
-    fn has_room(&self) -> bool {
+    fn has_room(&self, _application: &str) -> bool {
         true
     }
 
-    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
+    fn notify_room(&self, _application: &str, slot: usize, completion: &Arc<dyn Completion>) {
         completion.room(slot);
     }
 
@@ -97,7 +97,7 @@ mod tests {
         let stats = sink.stats();
         assert_eq!((stats.accepted, stats.queued), (3, 0));
         assert!(stats.accepted_bytes > 3 * 300);
-        assert!(sink.has_room());
+        assert!(sink.has_room("app"));
         assert_eq!(sink.health(), Health::Up);
         assert_eq!(sink.close(Duration::ZERO), Ok(()));
     }

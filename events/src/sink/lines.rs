@@ -156,11 +156,11 @@ impl Sink for Lines {
         self.shared.queue.push(handover);
     }
 
-    fn has_room(&self) -> bool {
+    fn has_room(&self, _application: &str) -> bool {
         self.shared.queue.has_room()
     }
 
-    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
+    fn notify_room(&self, _application: &str, slot: usize, completion: &Arc<dyn Completion>) {
         self.shared.queue.notify_room(slot, completion);
     }
 

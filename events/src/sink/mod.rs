@@ -94,13 +94,14 @@ pub trait Sink: Send + Sync {
     /// Reports to the completion, perhaps before it returns.
     fn hand_over(&self, handover: Handover<'_>);
 
-    /// Whether the queue is below its bound. Cheap: ask before each read.
-    fn has_room(&self) -> bool;
+    /// Whether the queue is below its bound, and the application's part of it. Cheap: ask before
+    /// each read.
+    fn has_room(&self, application: &str) -> bool;
 
     /// Calls [`Completion::room`] once when there is room: at once if there is, else when it is
     /// this caller's turn. Callers are woken in the order in which they asked, as many at a time as
     /// room is likely to serve. A caller that finds no room when it is woken asks again.
-    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>);
+    fn notify_room(&self, application: &str, slot: usize, completion: &Arc<dyn Completion>);
 
     /// Whether the sink takes events now.
     fn health(&self) -> Health;

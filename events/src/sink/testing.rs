@@ -155,7 +155,7 @@ impl Connection {
     }
 
     pub(crate) fn ask_for_room(&self, sink: &dyn Sink) {
-        sink.notify_room(0, &self.completion);
+        sink.notify_room(&self.application, 0, &self.completion);
     }
 
     pub(crate) fn ask_for_room_of(&self, queue: &Queue) {

@@ -40,6 +40,9 @@ pub struct SinkConfig {
     /// Whether a QoS 1 or 2 publish waits for this sink before it is acknowledged. Default `true`.
     /// Danger: what a sink that is not required fails to take is lost without the device knowing.
     pub required: bool,
+    /// Whether the server refuses to start when the sink's other system cannot be reached within
+    /// 30 s. Default `false`: it starts, is not ready, and goes on trying.
+    pub fail_fast: bool,
     /// `type`, and the keys that belong to it. No default.
     pub kind: SinkKind,
 }
@@ -128,6 +131,7 @@ impl SinkConfig {
         Self {
             name: "events".to_owned(),
             required: true,
+            fail_fast: false,
             kind: SinkKind::Log(LogSinkConfig::default()),
         }
     }
@@ -158,6 +162,7 @@ impl SinkKind {
 pub(super) struct RawSink {
     name: Spanned<String>,
     required: bool,
+    fail_fast: bool,
     kind: Spanned<SinkKind>,
 }
 
@@ -184,11 +189,8 @@ impl RawSink {
             Some(name) => named(name)?,
             None => return Err(flaw(span, "the sink has no `name`")),
         };
-        let required = match table.remove("required") {
-            Some(required) => bool::deserialize(ValueDeserializer::from(required))
-                .map_err(|error| in_key("required", error))?,
-            None => true,
-        };
+        let required = switch(&mut table, "required", true)?;
+        let fail_fast = switch(&mut table, "fail_fast", false)?;
         let Some(kind) = table.remove("type") else {
             return Err(flaw(span, format_args!("the sink has no `type`; {TYPES}")));
         };
@@ -228,6 +230,7 @@ impl RawSink {
         Ok(Self {
             name,
             required,
+            fail_fast,
             kind: Spanned::new(kind_span, kind),
         })
     }
@@ -256,6 +259,7 @@ pub(super) fn resolve(raw: Vec<RawSink>, folder: &Path) -> Result<Vec<SinkConfig
         sinks.push(SinkConfig {
             name: sink.name.into_inner(),
             required: sink.required,
+            fail_fast: sink.fail_fast,
             kind: sink.kind.into_inner().starting_at(folder),
         });
     }
@@ -274,6 +278,16 @@ fn named(value: Spanned<DeValue<'_>>) -> Result<Spanned<String>, Flaw> {
         ));
     }
     Ok(name)
+}
+
+fn switch(table: &mut DeTable<'_>, key: &str, default: bool) -> Result<bool, Flaw> {
+    match table.remove(key) {
+        Some(value) => {
+            let read = bool::deserialize(ValueDeserializer::from(value));
+            read.map_err(|error| in_key(key, error))
+        }
+        None => Ok(default),
+    }
 }
 
 /// The keys that only this type of sink has.

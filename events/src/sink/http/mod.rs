@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Identity, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, redirect};
 use url::Url;
 
 use super::remote::{Courier, Outcome, Remote, Ticket};
 use crate::attribute::push_percent_encoded;
+use crate::endpoint::no_answer;
 use crate::record::Record;
 use crate::sink::DEFAULT_QUEUE_BYTES;
 use crate::template::Template;
@@ -158,6 +159,10 @@ impl HttpUrl {
         Ok(Self(template))
     }
 
+    fn example(&self) -> String {
+        self.0.example("x")
+    }
+
     fn of(&self, record: &Record<'_>) -> String {
         self.0.render(record, |out, value| {
             push_percent_encoded(out, value, crate::attribute::is_unreserved);
@@ -231,6 +236,17 @@ impl Courier for HttpCourier {
         match self.options.mode {
             HttpMode::Batch => (self.options.batch_events, self.options.batch_bytes),
             HttpMode::Binary | HttpMode::Structured => (1, usize::MAX),
+        }
+    }
+
+    /// Whatever is answered: there is somebody.
+    async fn probe(&mut self) -> Result<(), String> {
+        let request = self
+            .client
+            .request(Method::OPTIONS, self.options.url.example());
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(no_answer(&error)),
         }
     }
 

@@ -8,6 +8,8 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
@@ -43,6 +45,9 @@ pub fn start(name: &str, options: KafkaOptions) -> Result<Remote, KafkaSinkError
     };
     Remote::watched(name, queue_bytes, courier).map_err(KafkaSinkError::Thread)
 }
+
+/// How long brokers may take to show that they are there.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Producer = ThreadedProducer<Reports, NoCustomPartitioner>;
 
@@ -88,6 +93,14 @@ impl Courier for KafkaCourier {
 
     fn most(&self) -> (usize, usize) {
         (1, usize::MAX)
+    }
+
+    /// Holds up the sink's thread, which has nothing else to do then.
+    async fn probe(&mut self) -> Result<(), String> {
+        let failed = |error: KafkaError| error.to_string();
+        let client = self.producer().map_err(failed)?.client();
+        let found = client.fetch_metadata(None, PROBE_TIMEOUT);
+        found.map(|_| ()).map_err(failed)
     }
 
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {

@@ -69,6 +69,10 @@ impl Courier for MqttCourier {
         (1, usize::MAX)
     }
 
+    async fn probe(&mut self) -> Result<(), String> {
+        self.connection().await.map(|_| ())
+    }
+
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
         let Some(record) = events.first().and_then(|event| Record::read(event)) else {
             return ticket.answer(Outcome::retry("the event cannot be read back"));

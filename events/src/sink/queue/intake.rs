@@ -24,6 +24,13 @@ pub(crate) struct Parcel {
     cost: usize,
 }
 
+impl Parcel {
+    /// What it takes of the queue's bound.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+}
+
 /// Takes events out of the queue, and gives their room back one by one. The queue ends when it is
 /// dropped, however that comes about.
 pub(crate) struct Intake(Arc<Queue>);
@@ -88,6 +95,11 @@ impl Intake {
     /// Returns when there may be something to take, or the queue was closed.
     pub(crate) async fn news(&self) {
         self.0.news.notified().await;
+    }
+
+    /// See [`crate::sink::Sink::notify_room`].
+    pub(crate) fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
+        self.0.notify_room(slot, completion);
     }
 
     /// Makes the room that finished events took.

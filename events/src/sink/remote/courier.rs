@@ -20,6 +20,11 @@ pub(crate) trait Courier {
     /// Events that one delivery may carry, and their bytes.
     fn most(&self) -> (usize, usize);
 
+    /// Looks whether the remote system is there, before there is anything to deliver.
+    ///
+    /// The error is for log and readiness, and shows no secret.
+    fn probe(&mut self) -> impl Future<Output = Result<(), String>>;
+
     /// Starts a delivery of encoded events of one application, in order. The ticket may be answered
     /// at any time, from any thread; returning early lets other deliveries start.
     fn send(

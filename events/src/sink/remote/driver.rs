@@ -13,6 +13,7 @@ use super::Shared;
 use super::courier::{Answer, Courier, Outcome, Ticket};
 use super::lane::{Lane, LaneKey};
 use super::ledger::Ledger;
+use super::valve::{Accounts, SLOW};
 use crate::record::Record;
 use crate::sink::Refusal;
 use crate::sink::queue::{Demand, Intake, Parcel};
@@ -21,12 +22,18 @@ use crate::sink::queue::{Demand, Intake, Parcel};
 const ANSWERS_AT_ONCE: usize = 1024;
 /// A courier that cannot even begin a delivery for this long has failed.
 const START_PATIENCE: Duration = Duration::from_secs(10);
+/// The remote system is looked for this often, at first and at last, while there is nothing to
+/// deliver.
+const PROBE_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 pub(super) struct Driver<'a, C> {
     courier: C,
     intake: Intake,
     shared: &'a Shared,
     ledger: Ledger,
+    accounts: Accounts,
+    /// When to look for the remote system, and the pause after that; until it has been reached.
+    probe: Option<(Instant, Duration)>,
     lanes: HashMap<u64, Lane>,
     keys: HashMap<LaneKey, u64>,
     next_lane: u64,
@@ -47,6 +54,8 @@ impl<'a, C: Courier> Driver<'a, C> {
             intake,
             shared,
             ledger: Ledger::default(),
+            accounts: Accounts::default(),
+            probe: Some((Instant::now(), PROBE_PAUSES.0)),
             lanes: HashMap::new(),
             keys: HashMap::new(),
             next_lane: 0,
@@ -63,6 +72,8 @@ impl<'a, C: Courier> Driver<'a, C> {
         loop {
             let demand = self.take();
             self.send_all().await;
+            self.look().await;
+            self.open_and_close();
             let (deadline, tick) = match demand {
                 Demand::Finish(_) if self.lanes.is_empty() => return,
                 Demand::Finish(deadline) if deadline <= std::time::Instant::now() => return,
@@ -70,7 +81,10 @@ impl<'a, C: Courier> Driver<'a, C> {
                 Demand::Wait(tick) => (None, tick),
             };
             let tick = tick.map(|tick| Instant::now() + tick);
-            let next = [deadline, tick, self.next_try()]
+            let look = self.probe.filter(|_| self.lanes.is_empty());
+            let slow = (!self.accounts.is_empty()).then(|| Instant::now() + SLOW / 2);
+            let look = look.map(|(when, _)| when);
+            let next = [deadline, tick, self.next_try(), look, slow]
                 .into_iter()
                 .flatten()
                 .min();
@@ -88,12 +102,48 @@ impl<'a, C: Courier> Driver<'a, C> {
         }
     }
 
+    /// Looks for the remote system, if it has not been reached yet and nothing else shows.
+    async fn look(&mut self) {
+        let Some((when, pause)) = self.probe else {
+            return;
+        };
+        if !self.lanes.is_empty() || when > Instant::now() {
+            return;
+        }
+        let look = tokio::time::timeout(START_PATIENCE, self.courier.probe());
+        match look.await {
+            Ok(Ok(())) => {
+                self.probe = None;
+                self.shared.alarmed.store(false, Ordering::Relaxed);
+                self.shared.health.set_up();
+            }
+            Ok(Err(reason)) => self.not_there(&reason, pause),
+            Err(_) => self.not_there("no answer in time", pause),
+        }
+    }
+
+    fn not_there(&mut self, reason: &str, pause: Duration) {
+        if pause == PROBE_PAUSES.0 {
+            tracing::warn!(sink = %self.shared.name, reason, "the other system is not there yet");
+        }
+        self.shared.health.set_failing(reason.to_owned());
+        self.probe = Some((Instant::now() + pause, (pause * 2).min(PROBE_PAUSES.1)));
+    }
+
+    /// Lets applications in trouble bring no more than their share.
+    fn open_and_close(&mut self) {
+        for (slot, completion) in self.shared.valve.judge(&self.accounts) {
+            self.intake.notify_room(slot, &completion);
+        }
+    }
+
     /// Moves what the queue holds to its lanes.
     fn take(&mut self) -> Demand {
         let Self {
             courier,
             intake,
             ledger,
+            accounts,
             lanes,
             keys,
             next_lane,
@@ -103,6 +153,7 @@ impl<'a, C: Courier> Driver<'a, C> {
         } = self;
         intake.take(|application, parcel| {
             ledger.enter(&parcel);
+            accounts.take_in(application, parcel.cost());
             let key = (Arc::clone(application), shard(&parcel, courier.lanes()));
             let id = *keys.entry(key.clone()).or_insert_with(|| {
                 *next_lane += 1;
@@ -190,7 +241,11 @@ impl<'a, C: Courier> Driver<'a, C> {
                 let counters = &self.shared.counters;
                 counters.accepted(parcels.len() as u64, bytes.sum());
                 counters.committed(took);
-                parcels.iter().for_each(|parcel| self.ledger.finish(parcel));
+                self.probe = None;
+                for parcel in &parcels {
+                    self.ledger.finish(parcel);
+                    self.accounts.finish(lane.application(), parcel.cost());
+                }
                 finished.extend(parcels);
             }
             Outcome::Refused(..) if lane.size(delivery) > 1 => lane.split(delivery),
@@ -201,6 +256,7 @@ impl<'a, C: Courier> Driver<'a, C> {
                 for parcel in &parcels {
                     tell_refused(parcel, refusal);
                     self.ledger.finish(parcel);
+                    self.accounts.finish(lane.application(), parcel.cost());
                 }
                 finished.extend(parcels);
             }
@@ -215,12 +271,14 @@ impl<'a, C: Courier> Driver<'a, C> {
     }
 
     fn note_trouble(&mut self, id: u64, reason: &str) {
-        self.troubled.insert(id);
         let application = self
             .lanes
             .get(&id)
             .map(|lane| Arc::clone(lane.application()));
         let application = application.unwrap_or_default();
+        if self.troubled.insert(id) {
+            self.accounts.trouble_begins(&application);
+        }
         let text = format!("application {application}: {reason}");
         if self.shared.health.set_failing(text) {
             tracing::warn!(sink = %self.shared.name, %application, reason, "the sink's events are not taken; they are kept and sent again");
@@ -233,6 +291,9 @@ impl<'a, C: Courier> Driver<'a, C> {
             return;
         };
         let recovered = !lane.is_in_trouble() && self.troubled.remove(&id);
+        if recovered {
+            self.accounts.trouble_ends(lane.application());
+        }
         let alarmed = &self.shared.alarmed;
         let calm = alarmed.load(Ordering::Relaxed) && alarmed.swap(false, Ordering::Relaxed);
         if (recovered || calm) && self.troubled.is_empty() && self.shared.health.set_up() {

@@ -4,7 +4,7 @@
 //! A sink brings a [`Courier`], which makes single deliveries. The [`Driver`] takes events from the
 //! queue, spreads them over lanes, and keeps each lane in order: after a failed delivery nothing of
 //! that lane is sent before everything under way has come back, and then one delivery at a time
-//! until one is taken. Lanes of one application do not wait for those of another, so that one dead
+//! until one is taken. The [`Valve`] bounds what an application in trouble may hold of the queue. Lanes of one application do not wait for those of another, so that one dead
 //! endpoint holds up its own application only.
 
 mod courier;
@@ -13,6 +13,7 @@ mod lane;
 mod ledger;
 #[cfg(test)]
 mod tests;
+mod valve;
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub(crate) use courier::{Courier, Outcome, Ticket};
 use driver::Driver;
+use valve::Valve;
 
 use super::health::HealthCell;
 use super::queue::{Intake, Queue};
@@ -47,6 +49,7 @@ struct Shared {
     counters: Counters,
     /// The courier's client has reported trouble since the last delivery was taken.
     alarmed: AtomicBool,
+    valve: Valve,
 }
 
 /// How a client reports trouble that no delivery has told yet. The next delivery that is taken ends
@@ -85,8 +88,12 @@ impl Remote {
             name: name.into(),
             health: HealthCell::new(),
             counters: Counters::default(),
-            alarmed: AtomicBool::new(false),
+            alarmed: AtomicBool::new(true),
+            valve: Valve::new(queue_bytes),
         });
+        shared
+            .health
+            .set_failing("the other system has not been reached yet".to_owned());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -99,6 +106,7 @@ impl Remote {
                     let courier = courier(Watch(Some(Arc::clone(&its))));
                     Driver::new(courier, intake, &its).run().await;
                 });
+                its.valve.end();
                 // Deliveries that nobody waits for any more are given up.
                 runtime.shutdown_background();
             })?;
@@ -123,12 +131,15 @@ impl Sink for Remote {
         self.queue.push(handover);
     }
 
-    fn has_room(&self) -> bool {
-        self.queue.has_room()
+    fn has_room(&self, application: &str) -> bool {
+        self.queue.has_room() && self.shared.valve.is_open(application)
     }
 
-    fn notify_room(&self, slot: usize, completion: &Arc<dyn Completion>) {
-        self.queue.notify_room(slot, completion);
+    fn notify_room(&self, application: &str, slot: usize, completion: &Arc<dyn Completion>) {
+        let waiter = || (slot, Arc::clone(completion));
+        if !self.shared.valve.wait(application, waiter) {
+            self.queue.notify_room(slot, completion);
+        }
     }
 
     fn health(&self) -> Health {

@@ -22,6 +22,8 @@ struct State {
     deliveries: Vec<Vec<String>>,
     held: Vec<Held>,
     moods: HashMap<String, Mood>,
+    /// Nobody is there to be looked for.
+    away: bool,
 }
 
 struct Held {
@@ -99,6 +101,13 @@ impl Courier for Fake {
 
     fn most(&self) -> (usize, usize) {
         (self.most, 1 << 20)
+    }
+
+    async fn probe(&mut self) -> Result<(), String> {
+        if self.system.0.lock().unwrap().away {
+            return Err("nobody there".to_owned());
+        }
+        Ok(())
     }
 
     async fn send(&mut self, application: &str, events: Vec<Bytes>, ticket: Ticket) {
@@ -305,11 +314,11 @@ fn room_comes_back_only_with_the_outcome() {
     };
     let sink = Remote::start("far", 2_000, fake).unwrap();
     let mut connection = Connection::new("app", "device");
-    while sink.has_room() {
+    while sink.has_room("app") {
         connection.publish(&sink, "temp", b"1");
     }
     system.wait_held(1);
-    assert!(!sink.has_room());
+    assert!(!sink.has_room("app"));
     connection.ask_for_room(&sink);
     assert!(connection.recorder.told().rooms.is_empty());
     system.set("app", Mood::Taking);
@@ -341,4 +350,63 @@ fn closing_delivers_what_is_left_or_says_how_much_was_not_taken() {
     let patience = Duration::from_millis(1);
     assert_eq!(dead.close(patience), Err(Unfinished { events: 10 }));
     assert_eq!(connection.recorder.told().accepted, []);
+}
+
+fn wait_for(what: &str, mut look: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + LONG;
+    while !look() {
+        assert!(std::time::Instant::now() < until, "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_system_is_looked_for_before_there_are_events() {
+    let system = System::default();
+    system.0.lock().unwrap().away = true;
+    let sink = sink(&system, 1, 1, 1);
+    let reason = || match sink.health() {
+        Health::Failing { reason, .. } => Some(reason),
+        Health::Up => None,
+    };
+    wait_for("the first look", || {
+        reason().as_deref() == Some("nobody there")
+    });
+    system.0.lock().unwrap().away = false;
+    wait_for("a look that finds it", || reason().is_none());
+}
+
+#[test]
+fn applications_in_trouble_leave_room_for_the_others() {
+    let system = System::default();
+    system.set("dead", Mood::Failing);
+    system.set("mute", Mood::Holding);
+    let sink = sink(&system, 1, 4, 1);
+    let payload = vec![b'x'; 10_000];
+    let mut troubled = Vec::new();
+    for application in ["dead", "mute"] {
+        let mut connection = Connection::new(application, "device");
+        // The first events show the trouble; without it they would have the whole queue.
+        wait_for("the application to be closed", || {
+            if sink.has_room(application) && sink.stats().queued_bytes < 600_000 {
+                connection.publish(&sink, "temp", &payload);
+            }
+            !sink.has_room(application)
+        });
+        connection.ask_for_room(&sink);
+        troubled.push(connection);
+    }
+    assert!(sink.has_room("good"));
+    let mut good = Connection::new("good", "device");
+    for _ in 0..200 {
+        let sequence = good.publish(&sink, "temp", &payload);
+        good.recorder.wait_accepted(sequence);
+    }
+    for connection in &troubled {
+        assert!(connection.recorder.told().rooms.is_empty());
+    }
+    system.set("dead", Mood::Taking);
+    troubled[0].recorder.wait_room();
+    assert!(troubled[1].recorder.told().rooms.is_empty());
+    assert!(sink.has_room("dead") && !sink.has_room("mute"));
 }

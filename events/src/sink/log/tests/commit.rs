@@ -208,7 +208,7 @@ fn closing_takes_all_that_was_handed_over() {
     assert_eq!(connection.recorder.told().up_to(), 1_000);
     assert_eq!(sink.reader().latest("app").unwrap(), 1_000);
     assert_eq!(sink.health(), Health::Up);
-    assert!(!sink.has_room());
+    assert!(!sink.has_room("app"));
 
     // Too late: dropped, and never reported.
     connection.publish(&sink, "temp", b"1");

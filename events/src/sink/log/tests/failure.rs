@@ -33,7 +33,7 @@ fn publish_until_failing(sink: &LogSink, connection: &mut Connection) -> String 
             return reason.to_string();
         }
         assert!(std::time::Instant::now() < deadline, "the log never failed");
-        if sink.has_room() {
+        if sink.has_room("app") {
             connection.publish(sink, "blob", &noise(4_000));
         }
         std::thread::yield_now();
@@ -52,7 +52,7 @@ fn a_full_disk_stops_acceptance_and_recovery_takes_all() {
     assert!(reason.contains("events.db"), "{reason}");
 
     // The queue fills, and then there is no room.
-    while sink.has_room() {
+    while sink.has_room("app") {
         connection.publish(&sink, "blob", b"\"more\"");
     }
     let accepted = connection.recorder.told().up_to();
@@ -67,7 +67,7 @@ fn a_full_disk_stops_acceptance_and_recovery_takes_all() {
     connection.recorder.wait_accepted(connection.last());
     connection.recorder.wait_room();
     assert_eq!(sink.health(), Health::Up);
-    assert!(sink.has_room());
+    assert!(sink.has_room("app"));
     assert!(sink.stats().failed_commits > 0);
     let page = sink.reader().read("app", Some(10), usize::MAX, usize::MAX);
     let page = page.unwrap();
