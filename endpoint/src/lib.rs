@@ -18,6 +18,7 @@ pub mod config;
 pub mod connection;
 mod demo;
 pub mod dialect;
+pub mod endpoints;
 pub mod listener;
 pub mod rules;
 pub mod server;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use landfall_events::sink::blackhole::Blackhole;
 use landfall_events::sink::file::{self, FileOptions};
-use landfall_events::sink::http::{self, HttpAuthorization, HttpOptions, HttpTls};
+use landfall_events::sink::http::{self, Endpoints, HttpAuthorization, HttpOptions, HttpTls};
 #[cfg(feature = "kafka")]
 use landfall_events::sink::kafka::{self, KafkaOptions};
 use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
@@ -15,6 +14,7 @@ use landfall_events::sink::mqtt::{self, MqttOptions, MqttTls};
 use landfall_events::sink::nats::{self, NatsCredentials, NatsOptions, NatsTls};
 use landfall_events::sink::stdout;
 use landfall_events::sink::{Health, Sink};
+use landfall_registry::Registry;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::key_material::{self, read};
@@ -25,34 +25,42 @@ use crate::config::{
     Config, FileSinkConfig, HttpLogIn, HttpSinkConfig, LogSinkConfig, MqttSinkConfig, NatsLogIn,
     NatsSinkConfig, SinkConfig, SinkKind, TlsClientConfig,
 };
+use crate::endpoints::ApplicationEndpoints;
 use crate::sinks::Sinks;
 
 type Opened = Result<Arc<dyn Sink>, String>;
 
 /// Opens all sinks. Remote systems need not be there; files need.
-pub(super) fn open_sinks(config: &Config) -> Result<Sinks, StartError> {
+pub(super) fn open_sinks(config: &Config, registry: &Registry) -> Result<Sinks, StartError> {
     let mut reader = None;
+    let endpoints: Arc<dyn Endpoints> = Arc::new(ApplicationEndpoints::new(registry.clone()));
     let mut sinks: Vec<(Arc<dyn Sink>, bool)> = Vec::new();
     for sink in &config.sinks {
-        let opened = open_sink(sink, config, &mut reader);
+        let opened = open_sink(sink, config, &endpoints, &mut reader);
         let opened = opened.map_err(|reason| StartError::Sink {
             name: sink.name.clone(),
             reason,
         })?;
         sinks.push((opened, sink.required));
     }
-    let fail_fast = config.sinks.iter().zip(&sinks);
-    for (_, (sink, _)) in fail_fast.filter(|(config, _)| config.fail_fast) {
-        reach(sink.as_ref()).map_err(|reason| StartError::Sink {
+    Ok(Sinks::new(sinks, reader))
+}
+
+/// Waits for the other systems of the sinks that are to fail fast.
+pub(super) async fn reach(config: &Config, sinks: &Sinks) -> Result<(), StartError> {
+    let sinks = config.sinks.iter().zip(sinks.all().iter());
+    for (_, target) in sinks.filter(|(config, _)| config.fail_fast) {
+        let sink = target.sink.as_ref();
+        let reached = reach_one(sink).await;
+        reached.map_err(|reason| StartError::Sink {
             name: sink.name().to_owned(),
             reason,
         })?;
     }
-    Ok(Sinks::new(sinks, reader))
+    Ok(())
 }
 
-/// Waits for the sink's other system; blocking.
-fn reach(sink: &dyn Sink) -> Result<(), String> {
+async fn reach_one(sink: &dyn Sink) -> Result<(), String> {
     const PATIENCE: Duration = Duration::from_secs(30);
     const PAUSE: Duration = Duration::from_millis(20);
     let end = Instant::now() + PATIENCE;
@@ -62,12 +70,17 @@ fn reach(sink: &dyn Sink) -> Result<(), String> {
             Health::Failing { reason, .. } if Instant::now() >= end => {
                 return Err(format!("fail_fast: {reason}"));
             }
-            Health::Failing { .. } => thread::sleep(PAUSE),
+            Health::Failing { .. } => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-fn open_sink(sink: &SinkConfig, config: &Config, reader: &mut Option<LogReader>) -> Opened {
+fn open_sink(
+    sink: &SinkConfig,
+    config: &Config,
+    endpoints: &Arc<dyn Endpoints>,
+    reader: &mut Option<LogReader>,
+) -> Opened {
     let name = sink.name.as_str();
     Ok(match &sink.kind {
         SinkKind::Log(options) => {
@@ -78,7 +91,7 @@ fn open_sink(sink: &SinkConfig, config: &Config, reader: &mut Option<LogReader>)
         SinkKind::Stdout(options) => Arc::new(said(stdout::start(name, options.queue_bytes))?),
         SinkKind::File(options) => Arc::new(said(file::start(name, file_options(options)))?),
         SinkKind::Mqtt(options) => Arc::new(said(mqtt::start(name, mqtt_options(options)?))?),
-        SinkKind::Http(options) => Arc::new(said(http::start(name, http_options(options)?))?),
+        SinkKind::Http(options) => Arc::new(said(http::start(name, http_options(options, endpoints)?))?),
         SinkKind::Nats(options) => Arc::new(said(nats::start(name, nats_options(options)?))?),
         #[cfg(feature = "kafka")]
         SinkKind::Kafka(options) => Arc::new(said(kafka::start(name, kafka_options(options)?))?),
@@ -107,7 +120,10 @@ fn file_options(config: &FileSinkConfig) -> FileOptions {
     }
 }
 
-fn http_options(config: &HttpSinkConfig) -> Result<HttpOptions, String> {
+fn http_options(
+    config: &HttpSinkConfig,
+    endpoints: &Arc<dyn Endpoints>,
+) -> Result<HttpOptions, String> {
     Ok(HttpOptions {
         mode: config.mode,
         headers: headers(&config.headers)?,
@@ -125,6 +141,7 @@ fn http_options(config: &HttpSinkConfig) -> Result<HttpOptions, String> {
         batch_events: config.batch_events,
         batch_bytes: config.batch_bytes,
         queue_bytes: config.queue_bytes,
+        endpoints: Some(Arc::clone(endpoints)),
         ..HttpOptions::new(config.url.clone())
     })
 }

@@ -9,7 +9,7 @@ use landfall_registry::{Options, Registry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::open_sinks::open_sinks;
+use super::open_sinks::{open_sinks, reach};
 use super::{Addresses, Open, Places, Server, Shared};
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
@@ -102,6 +102,7 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
             .await
             .map_err(|error| crashed(&error))??,
     );
+    reach(&shared.config, &shared.sinks).await?;
     let listeners = listeners
         .into_iter()
         .map(|(bound, sockets, entrance)| Open {
@@ -186,7 +187,7 @@ async fn open_registry(config: &Config) -> Result<Registry, StartError> {
 /// Opens the sinks; blocking.
 fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
     let token = Token::load_or_create(&config.api.token_file)?;
-    let sinks = open_sinks(&config)?;
+    let sinks = open_sinks(&config, &registry)?;
     let telemetry = Telemetry::new()?;
     telemetry
         .registry

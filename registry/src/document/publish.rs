@@ -28,6 +28,10 @@ pub struct Publish<S> {
     /// server's, if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sinks: Option<Vec<String>>,
+    /// Where sinks of type `http` post this application's events, instead of where they are
+    /// configured to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<ExternalEndpoint<S>>,
 }
 
 impl<S> Default for Publish<S> {
@@ -35,6 +39,7 @@ impl<S> Default for Publish<S> {
         Publish {
             rules: Vec::new(),
             sinks: None,
+            endpoint: None,
         }
     }
 }
@@ -66,7 +71,7 @@ pub enum When {
 
 impl<S> Publish<S> {
     pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.sinks.is_none()
+        self.rules.is_empty() && self.sinks.is_none() && self.endpoint.is_none()
     }
 
     pub(crate) fn map_secrets<T>(
@@ -90,9 +95,18 @@ impl<S> Publish<S> {
                 then,
             });
         }
+        let endpoint = match self.endpoint {
+            None => None,
+            Some(endpoint) => {
+                let endpoint = endpoint.map_secrets(&format!("{path}.endpoint"), f);
+                complete &= endpoint.is_some();
+                endpoint
+            }
+        };
         complete.then_some(Publish {
             rules,
             sinks: self.sinks,
+            endpoint,
         })
     }
 
@@ -104,6 +118,9 @@ impl<S> Publish<S> {
                     ExternalEndpoint::visit_secrets(endpoint, &path, visit);
                 }
             }
+        }
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.visit_secrets(&format!("{path}.endpoint"), visit);
         }
     }
 }
@@ -125,8 +142,13 @@ impl<S> Publish<S> {
             })
             .unwrap_or_default();
         let sinks = fields.optional("sinks", sinks);
+        let endpoint = fields.optional("endpoint", ExternalEndpoint::read);
         fields.close();
-        Some(Publish { rules, sinks })
+        Some(Publish {
+            rules,
+            sinks,
+            endpoint,
+        })
     }
 }
 

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use crate::certificate::Anchor;
-use crate::document::{ApplicationSpec, DialectSpec, Invalid, PayloadEncoding, Rule, read_stored};
+use crate::document::{
+    ApplicationSpec, DialectSpec, ExternalEndpoint, Invalid, PayloadEncoding, Rule, read_stored,
+};
 use crate::secret::Held;
 use crate::store::{Labels, ResourceId, Row};
 
@@ -16,6 +18,7 @@ pub struct Application {
     enabled: bool,
     sinks: Option<Vec<String>>,
     rules: Vec<Rule<Held>>,
+    endpoint: Option<ExternalEndpoint<Held>>,
     dialect: Option<DialectSpec>,
     payload_encoding: Option<PayloadEncoding>,
     anchors: Vec<Anchor>,
@@ -34,6 +37,7 @@ impl Application {
             enabled: !spec.core.disabled,
             sinks: spec.publish.sinks,
             rules: spec.publish.rules,
+            endpoint: spec.publish.endpoint,
             dialect: spec.mqtt.dialect,
             payload_encoding: spec.mqtt.payload_encoding,
             anchors,
@@ -79,6 +83,12 @@ impl Application {
     #[must_use]
     pub fn sinks(&self) -> Option<&[String]> {
         self.sinks.as_deref()
+    }
+
+    /// `spec.publish.endpoint`, with its secrets: where sinks of type `http` post its events.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&ExternalEndpoint<Held>> {
+        self.endpoint.as_ref()
     }
 
     /// `spec.publish.rules`, with their secrets.

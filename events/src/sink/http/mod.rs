@@ -10,6 +10,8 @@ pub(crate) mod binding;
 mod tests;
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +21,7 @@ use url::Url;
 
 use super::remote::{Courier, Outcome, Remote, Ticket};
 use crate::attribute::push_percent_encoded;
-use crate::endpoint::no_answer;
+use crate::endpoint::{Endpoint, no_answer};
 use crate::record::Record;
 use crate::sink::DEFAULT_QUEUE_BYTES;
 use crate::template::Template;
@@ -110,6 +112,19 @@ pub struct HttpOptions {
     pub batch_bytes: usize,
     /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
+    /// Applications that have endpoints of their own. Default: none.
+    pub endpoints: Option<Arc<dyn Endpoints>>,
+}
+
+/// Endpoints of single applications, in place of the sink's own URL, headers and authorization.
+pub trait Endpoints: Send + Sync {
+    /// The application's endpoint, as it is now; `None` if it has none. Asked before each delivery.
+    ///
+    /// The error says why nobody knows, for log and readiness.
+    fn of<'a>(
+        &'a self,
+        application: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<Endpoint>>, String>> + Send + 'a>>;
 }
 
 impl HttpOptions {
@@ -127,6 +142,7 @@ impl HttpOptions {
             batch_events: 100,
             batch_bytes: 1 << 20,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            endpoints: None,
         }
     }
 }
@@ -250,8 +266,15 @@ impl Courier for HttpCourier {
         }
     }
 
-    async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
-        let Some(request) = self.request(&events) else {
+    async fn send(&mut self, application: &str, events: Vec<Bytes>, ticket: Ticket) {
+        let endpoint = match &self.options.endpoints {
+            None => None,
+            Some(endpoints) => match endpoints.of(application).await {
+                Ok(endpoint) => endpoint,
+                Err(reason) => return ticket.answer(Outcome::retry(reason)),
+            },
+        };
+        let Some(request) = self.request(&events, endpoint.as_deref()) else {
             return ticket.answer(Outcome::retry("the event cannot be read back"));
         };
         tokio::spawn(async move {
@@ -265,7 +288,7 @@ impl Courier for HttpCourier {
 }
 
 impl HttpCourier {
-    fn request(&self, events: &[Bytes]) -> Option<RequestBuilder> {
+    fn request(&self, events: &[Bytes], endpoint: Option<&Endpoint>) -> Option<RequestBuilder> {
         let records: Option<Vec<Record<'_>>> = events.iter().map(|e| Record::read(e)).collect();
         let records = records?;
         let first = records.first()?;
@@ -274,6 +297,9 @@ impl HttpCourier {
             HttpMode::Structured => binding::structured(first),
             HttpMode::Batch => binding::batch(&records),
         };
+        if let Some(endpoint) = endpoint {
+            return Some(endpoint.request(headers, body));
+        }
         let request = self
             .client
             .post(self.options.url.of(first))

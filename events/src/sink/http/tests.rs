@@ -37,7 +37,7 @@ impl Endpoint {
     /// Serves on a free port until the runtime is dropped.
     fn serve(&self, runtime: &tokio::runtime::Runtime) -> SocketAddr {
         let router = Router::new()
-            .route("/{*path}", post(take))
+            .route("/{*path}", post(take).put(take))
             .with_state(self.clone());
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -315,5 +315,71 @@ fn what_is_no_address_is_refused_without_being_quoted() {
         let error = HttpUrl::parse(text).unwrap_err();
         assert!(error.contains(reason), "{text}: {error}");
         assert!(!error.contains("secret"));
+    }
+}
+
+/// One application with an endpoint of its own, and one of whose endpoint nobody knows.
+struct Named(Arc<crate::endpoint::Endpoint>);
+
+impl Endpoints for Named {
+    fn of<'a>(
+        &'a self,
+        application: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<crate::endpoint::Endpoint>>, String>> + Send + 'a>>
+    {
+        Box::pin(async move {
+            match application {
+                "own" => Ok(Some(Arc::clone(&self.0))),
+                "unknown" => Err("the store is away".to_owned()),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
+#[test]
+fn an_applications_own_endpoint_gets_its_events() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (common, own) = (Endpoint::default(), Endpoint::default());
+    let (common_at, own_at) = (common.serve(&runtime), own.serve(&runtime));
+    let named = crate::endpoint::EndpointOptions {
+        method: Some("PUT".to_owned()),
+        headers: vec![("x-key".to_owned(), "k".to_owned())],
+        authorization: HttpAuthorization::Bearer("its-own".to_owned()),
+        ..crate::endpoint::EndpointOptions::new(format!("http://{own_at}/own"))
+    };
+    let named = crate::endpoint::Endpoint::new(named).unwrap();
+    let options = HttpOptions {
+        authorization: HttpAuthorization::Bearer("common".to_owned()),
+        endpoints: Some(Arc::new(Named(Arc::new(named)))),
+        ..HttpOptions::new(HttpUrl::parse(&format!("http://{common_at}/in")).unwrap())
+    };
+    let sink = start("http", options).unwrap();
+    for application in ["app", "own"] {
+        let mut connection = Connection::new(application, "device");
+        let sequence = connection.publish(&sink, "temp", b"1");
+        connection.recorder.wait_accepted(sequence);
+    }
+    let of = |endpoint: &Endpoint| {
+        let posted = endpoint.requests().into_iter();
+        posted.filter(|seen| !seen.body.is_empty()).collect::<Vec<_>>()
+    };
+    let (common, own) = (of(&common), of(&own));
+    assert_eq!((common.len(), own.len()), (1, 1));
+    assert_eq!(common[0].headers["authorization"], "Bearer common");
+    assert_eq!(own[0].path, "/own");
+    assert_eq!(own[0].headers["authorization"], "Bearer its-own");
+    assert_eq!(own[0].headers["x-key"], "k");
+    assert_eq!(own[0].headers["ce-application"], "own");
+
+    let mut connection = Connection::new("unknown", "device");
+    connection.publish(&sink, "temp", b"1");
+    let until = std::time::Instant::now() + LONG;
+    loop {
+        match sink.health() {
+            Health::Failing { reason, .. } if reason.contains("the store is away") => break,
+            _ => assert!(std::time::Instant::now() < until),
+        }
+        std::thread::yield_now();
     }
 }

@@ -356,7 +356,7 @@ fn wait_for(what: &str, mut look: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + LONG;
     while !look() {
         assert!(std::time::Instant::now() < until, "{what}");
-        thread::sleep(Duration::from_millis(1));
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
 

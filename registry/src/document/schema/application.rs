@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{list, object, one_of, printable, reference, with, with_member};
+use super::{list, object, one_of, printable, reference, with};
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
@@ -72,6 +72,11 @@ fn publish() -> Value {
                 "items": printable(255),
                 "description": "The server's sinks that take these events; left out: all.",
             },
+            "endpoint": with(
+                reference("ExternalEndpoint"),
+                "description",
+                "Where sinks of type http post these events, instead of their own URL.".into(),
+            ),
         }),
     )
 }
@@ -91,17 +96,35 @@ fn when() -> Value {
 }
 
 fn step() -> Value {
-    let extension = json!({
-        "type": "string", "pattern": "^[a-z0-9]{1,64}$",
-        "not": { "enum": [
-            "id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject",
-            "time", "data",
-        ] },
-    });
-    let assigned = |name: Value| {
-        let pair = object(&["name", "value"], json!({ "value": { "type": "string" } }));
-        with_member(pair, "name", name)
+    let taken = [
+        "id",
+        "source",
+        "specversion",
+        "type",
+        "datacontenttype",
+        "dataschema",
+        "subject",
+        "time",
+        "data",
+        "application",
+        "applicationuid",
+        "device",
+        "deviceuid",
+        "sender",
+        "senderuid",
+        "instance",
+        "partitionkey",
+    ];
+    let extension = |more: &[&str]| {
+        json!({
+            "type": "string", "pattern": "^[a-z0-9]{1,64}$",
+            "not": { "enum": [&taken, more].concat() },
+        })
     };
+    let assigned = |name: Value, value: Value| {
+        object(&["name", "value"], json!({ "name": name, "value": value }))
+    };
+    let text = json!({ "type": "string" });
     let request = object(
         &["type"],
         json!({
@@ -120,11 +143,20 @@ fn step() -> Value {
             "drop": { "type": "null" },
             "break": { "type": "null" },
             "reject": { "type": "string" },
-            "setExtension": assigned(extension.clone()),
-            "removeExtension": extension,
-            "setAttribute": assigned(
-                json!({ "enum": ["datacontenttype", "dataschema", "subject", "type"] }),
-            ),
+            "setExtension": assigned(extension(&["mqttretain"]), text.clone()),
+            "removeExtension": extension(&[]),
+            "setAttribute": { "anyOf": [
+                assigned(json!({ "enum": ["datacontenttype", "subject"] }), text),
+                assigned(json!({ "const": "type" }), json!({ "type": "string", "minLength": 1 })),
+                assigned(
+                    json!({ "const": "dataschema" }),
+                    json!({
+                        "type": "string",
+                        "pattern": "^[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-\\[\\]_a-z~]+$",
+                        "description": "An absolute URI.",
+                    }),
+                ),
+            ] },
             "removeAttribute": { "enum": ["datacontenttype", "dataschema", "subject"] },
             "validate": object(
                 &["endpoint"], json!({ "request": request, "endpoint": endpoint }),

@@ -40,6 +40,7 @@ spec:
     anchors: [{ certificate: CERTIFICATE, deviceName: "${CN}" }]
   publish:
     sinks: [events]
+    endpoint: { url: https://example.com/events, auth: { bearer: { token: t } }, timeout: 5s }
     rules:
       - when: always
         then: drop
