@@ -1,11 +1,10 @@
 //! The endpoints that applications name for their events: `spec.publish.endpoint`.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use landfall_events::endpoint::Endpoint;
-use landfall_events::sink::http::Endpoints;
+use landfall_events::sink::http::{Endpoints, LookUp};
 use landfall_registry::{Application, Registry};
 
 use crate::rules::endpoint_options;
@@ -58,10 +57,7 @@ impl ApplicationEndpoints {
 }
 
 impl Endpoints for ApplicationEndpoints {
-    fn of<'a>(
-        &'a self,
-        application: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<Endpoint>>, String>> + Send + 'a>> {
+    fn of<'a>(&'a self, application: &'a str) -> LookUp<'a> {
         Box::pin(async move {
             match self.registry.application(application).await {
                 Ok(Some(application)) => self.ready(&application),

@@ -91,7 +91,9 @@ fn open_sink(
         SinkKind::Stdout(options) => Arc::new(said(stdout::start(name, options.queue_bytes))?),
         SinkKind::File(options) => Arc::new(said(file::start(name, file_options(options)))?),
         SinkKind::Mqtt(options) => Arc::new(said(mqtt::start(name, mqtt_options(options)?))?),
-        SinkKind::Http(options) => Arc::new(said(http::start(name, http_options(options, endpoints)?))?),
+        SinkKind::Http(options) => {
+            Arc::new(said(http::start(name, http_options(options, endpoints)?))?)
+        }
         SinkKind::Nats(options) => Arc::new(said(nats::start(name, nats_options(options)?))?),
         #[cfg(feature = "kafka")]
         SinkKind::Kafka(options) => Arc::new(said(kafka::start(name, kafka_options(options)?))?),

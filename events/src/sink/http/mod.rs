@@ -116,15 +116,16 @@ pub struct HttpOptions {
     pub endpoints: Option<Arc<dyn Endpoints>>,
 }
 
+/// An application's endpoint, or why nobody knows.
+pub type LookUp<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Arc<Endpoint>>, String>> + Send + 'a>>;
+
 /// Endpoints of single applications, in place of the sink's own URL, headers and authorization.
 pub trait Endpoints: Send + Sync {
     /// The application's endpoint, as it is now; `None` if it has none. Asked before each delivery.
     ///
     /// The error says why nobody knows, for log and readiness.
-    fn of<'a>(
-        &'a self,
-        application: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<Endpoint>>, String>> + Send + 'a>>;
+    fn of<'a>(&'a self, application: &'a str) -> LookUp<'a>;
 }
 
 impl HttpOptions {

@@ -322,11 +322,7 @@ fn what_is_no_address_is_refused_without_being_quoted() {
 struct Named(Arc<crate::endpoint::Endpoint>);
 
 impl Endpoints for Named {
-    fn of<'a>(
-        &'a self,
-        application: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<crate::endpoint::Endpoint>>, String>> + Send + 'a>>
-    {
+    fn of<'a>(&'a self, application: &'a str) -> LookUp<'a> {
         Box::pin(async move {
             match application {
                 "own" => Ok(Some(Arc::clone(&self.0))),
@@ -362,7 +358,9 @@ fn an_applications_own_endpoint_gets_its_events() {
     }
     let of = |endpoint: &Endpoint| {
         let posted = endpoint.requests().into_iter();
-        posted.filter(|seen| !seen.body.is_empty()).collect::<Vec<_>>()
+        posted
+            .filter(|seen| !seen.body.is_empty())
+            .collect::<Vec<_>>()
     };
     let (common, own) = (of(&common), of(&own));
     assert_eq!((common.len(), own.len()), (1, 1));

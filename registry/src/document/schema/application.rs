@@ -116,10 +116,8 @@ fn step() -> Value {
         "partitionkey",
     ];
     let extension = |more: &[&str]| {
-        json!({
-            "type": "string", "pattern": "^[a-z0-9]{1,64}$",
-            "not": { "enum": [&taken, more].concat() },
-        })
+        let names = [&taken, more].concat();
+        json!({ "type": "string", "pattern": "^[a-z0-9]{1,64}$", "not": { "enum": names } })
     };
     let assigned = |name: Value, value: Value| {
         object(&["name", "value"], json!({ "name": name, "value": value }))
