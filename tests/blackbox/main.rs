@@ -49,6 +49,7 @@ mod pre_shared_keys;
 mod registry_api;
 mod revocation;
 mod rules;
+mod sdk;
 mod sinks;
 mod stop;
 mod take_over;

@@ -21,6 +21,16 @@ fn server_at(url: &str, keys: &str) -> Server {
         .start_shared()
 }
 
+/// A server whose broker cannot be reached.
+fn unready(url: &str, keys: &str) -> Server {
+    let sink = format!("[[sinks]]\nname = \"backend\"\ntype = \"mqtt\"\nurl = \"{url}\"\n{keys}");
+    Server::builder()
+        .without_log_sink()
+        .settings(&sink)
+        .unready()
+        .start_shared()
+}
+
 fn anonymous() -> Broker {
     Broker::start("allow_anonymous true", &[])
 }
@@ -95,7 +105,8 @@ fn a_broker_that_refuses_the_log_in_is_a_reason_not_to_be_ready() {
     let settings = "allow_anonymous false\npassword_file FOLDER/passwords";
     let broker = Broker::start(settings, &[("passwords", "")]);
     let keys = format!("username = \"landfall\"\npassword = \"{RECEIVER_TOKEN}\"\n");
-    let server = server(&broker, &keys);
+    let server = unready(&format!("mqtt://127.0.0.1:{}", broker.port()), &keys);
+    server.wait_not_ready("sink backend: no connection to the MQTT broker: ");
     let mut sensor = Client::device(&server, Version::V5, "sensor01");
     sensor.publish(&crate::wire::Publish::new("temp", b"1").qos(1, 1));
     server.wait_not_ready("sink backend: application app: no connection to the MQTT broker: ");
@@ -153,10 +164,7 @@ fn tls_with_pem_and_pkcs12_reaches_the_broker() {
     }
     // The certificate is for `localhost`, not for its address.
     let by_address = format!("mqtts://127.0.0.1:{}", broker.port());
-    let server = server_at(&by_address, &pem);
-    let mut sensor = Client::device(&server, Version::V5, "sensor01");
-    sensor.publish(&crate::wire::Publish::new("temp", b"1").qos(1, 1));
-    server.wait_not_ready("sink backend: ");
+    unready(&by_address, &pem).wait_not_ready("sink backend: no connection to the MQTT broker: ");
     let server = server_at(&by_address, &format!("{pem}any_host_name = true\n"));
     assert_eq!(publish(&server, "temp", b"1"), 0);
 }

@@ -118,6 +118,11 @@ impl Config {
         self.data_dir.join("registry.db")
     }
 
+    /// Where the sink of that name spills to.
+    pub fn spill_file(&self, sink: &str) -> PathBuf {
+        self.data_dir.join(format!("spill-{sink}.db"))
+    }
+
     /// The database of the durable log.
     pub fn events_file(&self) -> PathBuf {
         self.data_dir.join("events.db")

@@ -13,7 +13,7 @@ use landfall_events::sink::log::{LogOptions, LogReader, LogSink, Retention};
 use landfall_events::sink::mqtt::{self, MqttOptions, MqttTls};
 use landfall_events::sink::nats::{self, NatsCredentials, NatsOptions, NatsTls};
 use landfall_events::sink::stdout;
-use landfall_events::sink::{Health, Sink};
+use landfall_events::sink::{Health, Sink, SpillOptions};
 use landfall_registry::Registry;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -82,6 +82,7 @@ fn open_sink(
     reader: &mut Option<LogReader>,
 ) -> Opened {
     let name = sink.name.as_str();
+    let spill = spill(sink, config);
     Ok(match &sink.kind {
         SinkKind::Log(options) => {
             let log = open_log(name, options, config)?;
@@ -90,13 +91,20 @@ fn open_sink(
         }
         SinkKind::Stdout(options) => Arc::new(said(stdout::start(name, options.queue_bytes))?),
         SinkKind::File(options) => Arc::new(said(file::start(name, file_options(options)))?),
-        SinkKind::Mqtt(options) => Arc::new(said(mqtt::start(name, mqtt_options(options)?))?),
-        SinkKind::Http(options) => {
-            Arc::new(said(http::start(name, http_options(options, endpoints)?))?)
+        SinkKind::Mqtt(options) => {
+            Arc::new(said(mqtt::start(name, mqtt_options(options, spill)?))?)
         }
-        SinkKind::Nats(options) => Arc::new(said(nats::start(name, nats_options(options)?))?),
+        SinkKind::Http(options) => Arc::new(said(http::start(
+            name,
+            http_options(options, endpoints, spill)?,
+        ))?),
+        SinkKind::Nats(options) => {
+            Arc::new(said(nats::start(name, nats_options(options, spill)?))?)
+        }
         #[cfg(feature = "kafka")]
-        SinkKind::Kafka(options) => Arc::new(said(kafka::start(name, kafka_options(options)?))?),
+        SinkKind::Kafka(options) => {
+            Arc::new(said(kafka::start(name, kafka_options(options, spill)?))?)
+        }
         SinkKind::Blackhole => Arc::new(Blackhole::new(name)),
     })
 }
@@ -113,6 +121,19 @@ fn open_log(name: &str, options: &LogSinkConfig, config: &Config) -> Result<LogS
     said(LogSink::open(name, log))
 }
 
+/// Where the sink spills to. What an earlier configuration has spilled is not forgotten in silence.
+fn spill(sink: &SinkConfig, config: &Config) -> Option<SpillOptions> {
+    let path = config.spill_file(&sink.name);
+    if sink.spill.is_none() && path.exists() {
+        tracing::warn!(
+            sink = sink.name,
+            file = %path.display(),
+            "events that were spilled are not sent: the sink has no `spill` any more"
+        );
+    }
+    sink.spill.map(|bytes| SpillOptions { path, bytes })
+}
+
 fn file_options(config: &FileSinkConfig) -> FileOptions {
     FileOptions {
         path: config.path.clone(),
@@ -125,6 +146,7 @@ fn file_options(config: &FileSinkConfig) -> FileOptions {
 fn http_options(
     config: &HttpSinkConfig,
     endpoints: &Arc<dyn Endpoints>,
+    spill: Option<SpillOptions>,
 ) -> Result<HttpOptions, String> {
     Ok(HttpOptions {
         mode: config.mode,
@@ -144,6 +166,7 @@ fn http_options(
         batch_bytes: config.batch_bytes,
         queue_bytes: config.queue_bytes,
         endpoints: Some(Arc::clone(endpoints)),
+        spill,
         ..HttpOptions::new(config.url.clone())
     })
 }
@@ -166,7 +189,10 @@ fn http_tls(config: &TlsClientConfig) -> Result<HttpTls, String> {
     })
 }
 
-fn mqtt_options(config: &MqttSinkConfig) -> Result<MqttOptions, String> {
+fn mqtt_options(
+    config: &MqttSinkConfig,
+    spill: Option<SpillOptions>,
+) -> Result<MqttOptions, String> {
     let broker = &config.broker;
     let uuid = uuid::Uuid::new_v4().to_string();
     let part = uuid.split('-').next().unwrap_or_default();
@@ -195,11 +221,15 @@ fn mqtt_options(config: &MqttSinkConfig) -> Result<MqttOptions, String> {
         maximum_packet_size: config.maximum_packet_size,
         window: config.window,
         queue_bytes: config.queue_bytes,
+        spill,
         ..MqttOptions::new(broker.host.as_str(), broker.port, client_id, topic)
     })
 }
 
-fn nats_options(config: &NatsSinkConfig) -> Result<NatsOptions, String> {
+fn nats_options(
+    config: &NatsSinkConfig,
+    spill: Option<SpillOptions>,
+) -> Result<NatsOptions, String> {
     let options = said(NatsOptions::new(&config.servers, config.subject.clone()))?;
     // The client reads them when it connects; what is missing is to be named now.
     let identity = config.tls.identity.as_ref();
@@ -230,12 +260,16 @@ fn nats_options(config: &NatsSinkConfig) -> Result<NatsOptions, String> {
         window: config.window,
         timeout: config.timeout,
         queue_bytes: config.queue_bytes,
+        spill,
         ..options
     })
 }
 
 #[cfg(feature = "kafka")]
-fn kafka_options(config: &KafkaSinkConfig) -> Result<KafkaOptions, String> {
+fn kafka_options(
+    config: &KafkaSinkConfig,
+    spill: Option<SpillOptions>,
+) -> Result<KafkaOptions, String> {
     let mut properties = config.properties.clone();
     properties.insert("bootstrap.servers".to_owned(), config.brokers.clone());
     if let Some((username, password)) = &config.log_in {
@@ -246,6 +280,7 @@ fn kafka_options(config: &KafkaSinkConfig) -> Result<KafkaOptions, String> {
     options.mode = config.mode;
     options.window = config.window;
     options.queue_bytes = config.queue_bytes;
+    options.spill = spill;
     Ok(options)
 }
 

@@ -51,6 +51,11 @@ impl SinkCollector {
             figure("landfall_sink_queue_events", "Events that wait", |_, s| {
                 s.queued
             }),
+            figure(
+                "landfall_sink_spilled_events",
+                "Events that were accepted and wait on disk for their system",
+                |_, s| s.spilled,
+            ),
             figure("landfall_sink_commits", "Group commits", |_, s| s.commits),
         ]
         .into_iter()

@@ -43,7 +43,7 @@ pub mod stdout;
 pub(crate) mod testing;
 
 pub use batch::{BATCH_BYTES, Entry, Handover, OpenBatch};
-pub use remote::Remote;
+pub use remote::{Remote, RemoteError, SpillError, SpillOptions};
 pub use stats::{COMMIT_BOUNDS, Stats};
 
 /// Counts the events of one connection, from 1.

@@ -24,6 +24,8 @@ pub struct Stats {
     pub queued_bytes: u64,
     /// Connections waiting for room.
     pub waiting: u64,
+    /// Events that were reported accepted and wait on disk for their system.
+    pub spilled: u64,
     /// Commits (or writes) that succeeded.
     pub commits: u64,
     /// Commits that failed and were, or will be, tried again.

@@ -32,6 +32,7 @@ pub(crate) struct Builder {
     log_sink: bool,
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
+    unready: bool,
 }
 
 /// A running server. It is killed when dropped, and its log is then searched for secrets.
@@ -85,6 +86,12 @@ impl Builder {
         self
     }
 
+    /// For a server that is not to be ready, as the system that its sink needs is away.
+    pub(crate) fn unready(mut self) -> Self {
+        self.unready = true;
+        self
+    }
+
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
@@ -132,7 +139,12 @@ impl Builder {
             let ports = Ports::pick(self.listeners.len());
             let log = Log::default();
             let mut process = self.spawn(folder, &ports, &log);
-            match await_ready(&mut process, &ports) {
+            let path = if self.unready {
+                "/health/live"
+            } else {
+                "/health/ready"
+            };
+            match await_health(&mut process, &ports, path) {
                 Ok(()) => return (process, ports, log),
                 Err(status) => {
                     let lines = log.lines().join("\n");
@@ -204,14 +216,14 @@ fn read_token(folder: &Path) -> String {
     token.trim().to_owned()
 }
 
-/// Waits for readiness, or for the process's early end.
-fn await_ready(process: &mut Process, ports: &Ports) -> Result<(), ExitStatus> {
+/// Waits for a good answer, or for the process's early end.
+fn await_health(process: &mut Process, ports: &Ports, path: &str) -> Result<(), ExitStatus> {
     let ops = Http::new(ports.ops, None);
     wait::until("readiness", || {
         if let Some(status) = process.ended() {
             return Some(Err(status));
         }
-        let answer = ops.try_send("GET", "/health/ready", &[], None).ok()?;
+        let answer = ops.try_send("GET", path, &[], None).ok()?;
         (answer.status == 200).then_some(Ok(()))
     })
 }
@@ -226,6 +238,7 @@ impl Server {
             log_sink: true,
             data_dir: None,
             environment: Vec::new(),
+            unready: false,
         }
     }
 

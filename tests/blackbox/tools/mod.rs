@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod broker;
+pub(crate) mod kafka;
 pub(crate) mod mosquitto;
 pub(crate) mod node;
 pub(crate) mod paho;

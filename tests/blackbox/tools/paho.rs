@@ -47,7 +47,7 @@ pub(crate) fn run_with(server: &Server, module: &str, scenario: &str, settings: 
 }
 
 /// The interpreter that has paho-mqtt: `./tests/run` makes it.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tests-venv/bin/python");
     env::var_os("LANDFALL_TEST_PYTHON").map_or(made, PathBuf::from)
 }

@@ -43,6 +43,10 @@ pub struct SinkConfig {
     /// Whether the server refuses to start when the sink's other system cannot be reached within
     /// 30 s. Default `false`: it starts, is not ready, and goes on trying.
     pub fail_fast: bool,
+    /// `spill` and `spill_bytes` (default 1GiB, at least 1MiB): whether events go to disk, in
+    /// `data_dir`, and are acknowledged, while the sink's other system does not take them, and how
+    /// much of them. Default: no; they wait in memory, unacknowledged.
+    pub spill: Option<u64>,
     /// `type`, and the keys that belong to it. No default.
     pub kind: SinkKind,
 }
@@ -132,6 +136,7 @@ impl SinkConfig {
             name: "events".to_owned(),
             required: true,
             fail_fast: false,
+            spill: None,
             kind: SinkKind::Log(LogSinkConfig::default()),
         }
     }
@@ -152,6 +157,14 @@ impl SinkKind {
         self
     }
 
+    /// Whether it reaches no other system.
+    fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Log(_) | Self::Stdout(_) | Self::File(_) | Self::Blackhole
+        )
+    }
+
     /// Whether what it has taken survives the end of this process.
     pub(super) fn is_durable(&self) -> bool {
         !matches!(self, Self::Stdout(_) | Self::Blackhole)
@@ -163,6 +176,7 @@ pub(super) struct RawSink {
     name: Spanned<String>,
     required: bool,
     fail_fast: bool,
+    spill: Option<u64>,
     kind: Spanned<SinkKind>,
 }
 
@@ -191,6 +205,16 @@ impl RawSink {
         };
         let required = switch(&mut table, "required", true)?;
         let fail_fast = switch(&mut table, "fail_fast", false)?;
+        let spill_bytes = match table.remove("spill_bytes") {
+            None => 1 << 30,
+            Some(bytes) => value::size_within(
+                ValueDeserializer::from(bytes),
+                1 << 20,
+                i64::MAX.unsigned_abs(),
+            )
+            .map_err(|error| in_key("spill_bytes", error))?,
+        };
+        let spill = switch(&mut table, "spill", false)?.then_some(spill_bytes);
         let Some(kind) = table.remove("type") else {
             return Err(flaw(span, format_args!("the sink has no `type`; {TYPES}")));
         };
@@ -231,6 +255,7 @@ impl RawSink {
             name,
             required,
             fail_fast,
+            spill,
             kind: Spanned::new(kind_span, kind),
         })
     }
@@ -256,10 +281,17 @@ pub(super) fn resolve(raw: Vec<RawSink>, folder: &Path) -> Result<Vec<SinkConfig
                 "a second sink of type `log`: there is one events.db, and the events API reads it",
             ));
         }
+        if sink.spill.is_some() && sink.kind.get_ref().is_local() {
+            return Err(Flaw::at(
+                &sink.kind,
+                "`spill` is for sinks that reach other systems",
+            ));
+        }
         sinks.push(SinkConfig {
             name: sink.name.into_inner(),
             required: sink.required,
             fail_fast: sink.fail_fast,
+            spill: sink.spill,
             kind: sink.kind.into_inner().starting_at(folder),
         });
     }

@@ -220,6 +220,20 @@ fn nats_and_kafka_have_their_keys() {
 }
 
 #[test]
+fn remote_sinks_may_fail_fast_and_spill() {
+    let config = with(
+        "[[sinks]]\nname = 'far'\ntype = 'http'\nurl = 'http://x/'\nfail_fast = true\n\
+         spill = true\nspill_bytes = '2GiB'\n",
+    );
+    let sink = &config.sinks[0];
+    assert_eq!((sink.fail_fast, sink.spill), (true, Some(2 << 30)));
+    let file = config.spill_file("far");
+    assert!(file.ends_with("data/spill-far.db"), "{}", file.display());
+    refuses("type = 'log'\nspill = true\n", 6, &["`spill`"]);
+    refuses("type = 'log'\nspill_bytes = '1KiB'\n", 7, &["spill_bytes"]);
+}
+
+#[test]
 fn file_has_its_keys() {
     let SinkKind::File(file) = kind("type = 'file'\npath = 'out/events.jsonl'\nkeep = 3\n") else {
         panic!("file")

@@ -19,7 +19,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, redirect};
 use url::Url;
 
-use super::remote::{Courier, Outcome, Remote, Ticket};
+use super::remote::{Courier, Outcome, Remote, RemoteError, RemoteOptions, SpillOptions, Ticket};
 use crate::attribute::push_percent_encoded;
 use crate::endpoint::{Endpoint, no_answer};
 use crate::record::Record;
@@ -112,6 +112,8 @@ pub struct HttpOptions {
     pub batch_bytes: usize,
     /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
+    /// Where events go while the other system does not take them. Default: nowhere, they wait.
+    pub spill: Option<SpillOptions>,
     /// Applications that have endpoints of their own. Default: none.
     pub endpoints: Option<Arc<dyn Endpoints>>,
 }
@@ -143,6 +145,7 @@ impl HttpOptions {
             batch_events: 100,
             batch_bytes: 1 << 20,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            spill: None,
             endpoints: None,
         }
     }
@@ -199,9 +202,9 @@ pub enum HttpError {
     /// The client cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(reqwest::Error),
-    /// The thread cannot be started.
-    #[error("the sink's thread cannot be started: {0}")]
-    Thread(std::io::Error),
+    /// Its thread or its spill.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 /// Starts a sink of the given name.
@@ -211,9 +214,13 @@ pub enum HttpError {
 /// [`HttpError`].
 pub fn start(name: &str, options: HttpOptions) -> Result<Remote, HttpError> {
     let client = client(&options)?;
-    let queue_bytes = options.queue_bytes;
+    let remote = RemoteOptions {
+        queue_bytes: options.queue_bytes,
+        lanes: options.concurrency.max(1),
+        spill: options.spill.clone(),
+    };
     let courier = move || HttpCourier { client, options };
-    Remote::start(name, queue_bytes, courier).map_err(HttpError::Thread)
+    Ok(Remote::start(name, remote, courier)?)
 }
 
 fn client(options: &HttpOptions) -> Result<Client, HttpError> {

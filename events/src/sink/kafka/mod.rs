@@ -21,7 +21,7 @@ use rdkafka::producer::{
 
 pub use options::{KafkaError as KafkaSinkError, KafkaMode, KafkaOptions};
 
-use super::remote::{Courier, Outcome, Remote, Ticket, Watch};
+use super::remote::{Courier, Outcome, Remote, RemoteOptions, Ticket, Watch};
 use crate::record::Record;
 use crate::sink::Refusal;
 use crate::template::push_escaped;
@@ -36,14 +36,18 @@ pub fn start(name: &str, options: KafkaOptions) -> Result<Remote, KafkaSinkError
     // What librdkafka does not know is refused here, where somebody reads it.
     let producer = produce(&config, Watch::default()).map_err(KafkaSinkError::Options)?;
     drop(producer);
-    let queue_bytes = options.queue_bytes;
+    let remote = RemoteOptions {
+        queue_bytes: options.queue_bytes,
+        lanes: 1,
+        spill: options.spill.clone(),
+    };
     let courier = move |watch| KafkaCourier {
         options,
         config,
         watch,
         producer: None,
     };
-    Remote::watched(name, queue_bytes, courier).map_err(KafkaSinkError::Thread)
+    Ok(Remote::watched(name, remote, courier)?)
 }
 
 /// How long brokers may take to show that they are there.

@@ -6,6 +6,7 @@ use std::fmt;
 use rdkafka::config::ClientConfig;
 
 use crate::sink::DEFAULT_QUEUE_BYTES;
+use crate::sink::remote::{RemoteError, SpillOptions};
 use crate::template::Template;
 
 /// How events stand in messages.
@@ -32,6 +33,8 @@ pub struct KafkaOptions {
     properties: BTreeMap<String, String>,
     /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
+    /// Where events go while the other system does not take them. Default: nowhere, they wait.
+    pub spill: Option<SpillOptions>,
 }
 
 /// Shows the names of properties only: values may be passwords.
@@ -59,9 +62,9 @@ pub enum KafkaError {
     /// librdkafka does not know a property, or its value.
     #[error("{0}")]
     Options(rdkafka::error::KafkaError),
-    /// The thread cannot be started.
-    #[error("the sink's thread cannot be started: {0}")]
-    Thread(std::io::Error),
+    /// Its thread or its spill.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 /// What the sink's promise rests on.
@@ -122,6 +125,7 @@ impl KafkaOptions {
             window: 10_000,
             properties,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            spill: None,
         })
     }
 

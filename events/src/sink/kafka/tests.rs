@@ -1,10 +1,16 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rdkafka::message::Headers as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::*;
 use crate::event::Data;
 use crate::record::tests::{record_of, with_draft};
+use crate::sink::testing::Connection;
 use crate::template::Template;
 
 #[test]
@@ -76,4 +82,111 @@ fn a_topic_that_no_broker_would_take_is_refused() {
         let error = KafkaOptions::new(topic, BTreeMap::new()).unwrap_err();
         assert!(matches!(error, KafkaSinkError::Topic));
     }
+}
+
+/// What one partition of a mock cluster holds, as payloads in order.
+fn read_all(brokers: &str, topic: &str, count: usize) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "check")
+        .create()
+        .unwrap();
+    let mut start = TopicPartitionList::new();
+    start
+        .add_partition_offset(topic, 0, Offset::Beginning)
+        .unwrap();
+    consumer.assign(&start).unwrap();
+    let mut payloads = Vec::new();
+    // A little longer than needed, to see what should not be there.
+    let mut quiet = 0;
+    while payloads.len() < count || quiet < 3 {
+        match consumer.poll(Duration::from_millis(500)) {
+            Some(Ok(message)) => {
+                let payload = message.payload().unwrap_or_default().to_vec();
+                payloads.push(String::from_utf8(payload).unwrap());
+            }
+            Some(Err(_)) | None => quiet += usize::from(payloads.len() >= count),
+        }
+    }
+    payloads
+}
+
+fn mock_sink(brokers: &str) -> Remote {
+    let properties = [
+        ("bootstrap.servers", brokers),
+        ("reconnect.backoff.max.ms", "500"),
+        ("socket.timeout.ms", "2000"),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let topic = Template::parse("events").unwrap();
+    start(
+        "kafka",
+        KafkaOptions::new(topic, properties.into()).unwrap(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn broker_errors_new_leaders_and_dead_brokers_lose_and_double_nothing() {
+    const PIECE: u32 = 200;
+    let cluster = MockCluster::new(3).unwrap();
+    cluster.create_topic("events", 1, 3).unwrap();
+    cluster.partition_leader("events", 0, Some(1)).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let sink = mock_sink(&brokers);
+    let mut connection = Connection::new("app", "device");
+    let mut next = 0;
+    let mut publish = |connection: &mut Connection| {
+        for number in next..next + PIECE {
+            connection.encode(&sink, "temp", number.to_string().as_bytes());
+        }
+        connection.hand_over(&sink);
+        next += PIECE;
+        connection.last()
+    };
+
+    use RDKafkaRespErr as E;
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        ],
+    );
+    let sequence = publish(&mut connection);
+    connection.recorder.wait_accepted(sequence);
+
+    let sequence = publish(&mut connection);
+    cluster.partition_leader("events", 0, Some(2)).unwrap();
+    connection.recorder.wait_accepted(sequence);
+
+    cluster.broker_down(2).unwrap();
+    let sequence = publish(&mut connection);
+    cluster.partition_leader("events", 0, Some(3)).unwrap();
+    connection.recorder.wait_accepted(sequence);
+    cluster.broker_up(2).unwrap();
+
+    let expected: Vec<String> = (0..next).map(|number| number.to_string()).collect();
+    assert_eq!(read_all(&brokers, "events", expected.len()), expected);
+    assert!(connection.recorder.told().refused.is_empty());
+}
+
+#[test]
+fn an_event_that_the_brokers_find_too_large_is_refused_alone() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("events", 1, 1).unwrap();
+    let sink = mock_sink(&cluster.bootstrap_servers());
+    let mut connection = Connection::new("app", "device");
+    let sequence = connection.publish(&sink, "temp", b"0");
+    connection.recorder.wait_accepted(sequence);
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[too_large]);
+    let sequence = connection.publish(&sink, "temp", b"1");
+    connection.recorder.wait_accepted(sequence);
+    let refused = connection.recorder.told().refused.clone();
+    assert_eq!(refused, [(0, sequence, Refusal::TooLarge)]);
+    let sequence = connection.publish(&sink, "temp", b"2");
+    connection.recorder.wait_accepted(sequence);
 }

@@ -20,7 +20,7 @@ use connection::{Broker, Connection};
 use message::Message;
 pub use options::{MqttError, MqttMode, MqttOptions, MqttTls, MqttVersion};
 
-use super::remote::{Courier, Outcome, Remote, Ticket};
+use super::remote::{Courier, Outcome, Remote, RemoteOptions, Ticket};
 use crate::record::Record;
 use crate::sink::Refusal;
 
@@ -34,7 +34,11 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// [`MqttError`]. A broker that is away is none.
 pub fn start(name: &str, options: MqttOptions) -> Result<Remote, MqttError> {
     let broker = Broker::new(&options)?;
-    let queue_bytes = options.queue_bytes;
+    let remote = RemoteOptions {
+        queue_bytes: options.queue_bytes,
+        lanes: 1,
+        spill: options.spill.clone(),
+    };
     let courier = move || MqttCourier {
         options,
         broker,
@@ -42,7 +46,7 @@ pub fn start(name: &str, options: MqttOptions) -> Result<Remote, MqttError> {
         failures: 0,
         failed: None,
     };
-    Remote::start(name, queue_bytes, courier).map_err(MqttError::Thread)
+    Ok(Remote::start(name, remote, courier)?)
 }
 
 struct MqttCourier {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::sink::DEFAULT_QUEUE_BYTES;
+use crate::sink::remote::{RemoteError, SpillOptions};
 use crate::template::Template;
 
 /// The protocol spoken to the broker.
@@ -78,6 +79,8 @@ pub struct MqttOptions {
     pub window: usize,
     /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
+    /// Where events go while the other system does not take them. Default: nowhere, they wait.
+    pub spill: Option<SpillOptions>,
 }
 
 impl MqttOptions {
@@ -107,6 +110,7 @@ impl MqttOptions {
             maximum_packet_size: None,
             window: 1_000,
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            spill: None,
         }
     }
 
@@ -147,7 +151,7 @@ pub enum MqttError {
     /// The client refuses the options.
     #[error("{0}")]
     Options(String),
-    /// The thread cannot be started.
-    #[error("the sink's thread cannot be started: {0}")]
-    Thread(std::io::Error),
+    /// Its thread or its spill.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }

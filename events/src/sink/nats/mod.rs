@@ -19,7 +19,7 @@ use bytes::Bytes;
 use connection::Connection;
 pub use options::{NatsCredentials, NatsError, NatsMode, NatsOptions, NatsTls};
 
-use super::remote::{Courier, Outcome, Remote, Ticket};
+use super::remote::{Courier, Outcome, Remote, RemoteOptions, Ticket};
 use crate::attribute::push_header_text;
 use crate::record::Record;
 use crate::sink::Refusal;
@@ -33,7 +33,11 @@ use crate::template::push_escaped;
 pub fn start(name: &str, options: NatsOptions) -> Result<Remote, NatsError> {
     // What is wrong with the credentials is said here, where somebody reads it.
     options.connect(name)?;
-    let queue_bytes = options.queue_bytes;
+    let remote = RemoteOptions {
+        queue_bytes: options.queue_bytes,
+        lanes: 1,
+        spill: options.spill.clone(),
+    };
     let courier = {
         let name = name.to_owned();
         move || NatsCourier {
@@ -42,7 +46,7 @@ pub fn start(name: &str, options: NatsOptions) -> Result<Remote, NatsError> {
             connection: None,
         }
     };
-    Remote::start(name, queue_bytes, courier).map_err(NatsError::Thread)
+    Ok(Remote::start(name, remote, courier)?)
 }
 
 struct NatsCourier {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::{ConnectOptions, ServerAddr};
 
 use crate::sink::DEFAULT_QUEUE_BYTES;
+use crate::sink::remote::{RemoteError, SpillOptions};
 use crate::template::Template;
 
 /// How events stand in messages.
@@ -80,6 +81,8 @@ pub struct NatsOptions {
     pub timeout: Duration,
     /// Bound of the queue. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
+    /// Where events go while the other system does not take them. Default: nowhere, they wait.
+    pub spill: Option<SpillOptions>,
 }
 
 /// Why the sink cannot be started; the operator can mend each.
@@ -94,9 +97,9 @@ pub enum NatsError {
     /// The credentials cannot be read.
     #[error("the credentials file is none: {0}")]
     Credentials(std::io::Error),
-    /// The thread cannot be started.
-    #[error("the sink's thread cannot be started: {0}")]
-    Thread(std::io::Error),
+    /// Its thread or its spill.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 impl NatsOptions {
@@ -123,6 +126,7 @@ impl NatsOptions {
             window: 1_000,
             timeout: Duration::from_secs(5),
             queue_bytes: DEFAULT_QUEUE_BYTES,
+            spill: None,
         })
     }
 

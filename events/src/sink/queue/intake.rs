@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Phase, Queue, RECEIPT_COST};
-use crate::sink::{Completion, Sequence};
+use crate::sink::{Completion, Refusal, Sequence};
 
 /// While connections wait for room and the queue is empty, the next of them are woken this often.
 const WAKE_INTERVAL: Duration = Duration::from_millis(2);
@@ -22,9 +22,35 @@ pub(crate) struct Parcel {
     pub(crate) slot: usize,
     /// What it takes of the queue's bound.
     cost: usize,
+    /// It comes out of a spill: it has been accepted, and nobody waits for it.
+    pub(crate) is_spilled: bool,
+}
+
+/// Whom to tell what became of a spilled event.
+struct Nobody;
+
+impl Completion for Nobody {
+    fn accepted(&self, _slot: usize, _up_to: Sequence) {}
+
+    fn refused(&self, _slot: usize, _sequence: Sequence, _refusal: Refusal) {}
+
+    fn room(&self, _slot: usize) {}
 }
 
 impl Parcel {
+    /// Events that come out of a spill.
+    pub(crate) fn spilled(events: Vec<Bytes>) -> impl Iterator<Item = Self> {
+        let nobody: Arc<dyn Completion> = Arc::new(Nobody);
+        events.into_iter().map(move |event| Self {
+            event,
+            sequence: 0,
+            completion: Arc::clone(&nobody),
+            slot: 0,
+            cost: 0,
+            is_spilled: true,
+        })
+    }
+
     /// What it takes of the queue's bound.
     pub(crate) fn cost(&self) -> usize {
         self.cost
@@ -84,6 +110,7 @@ impl Intake {
                     completion: Arc::clone(&receipt.completion),
                     slot: receipt.slot,
                     cost: mark.end - start + if is_last { RECEIPT_COST } else { 0 },
+                    is_spilled: false,
                 };
                 start = mark.end;
                 each(&group.application, parcel);
@@ -105,7 +132,7 @@ impl Intake {
     /// Makes the room that finished events took.
     pub(crate) fn release<'a>(&self, parcels: impl Iterator<Item = &'a Parcel>) {
         let (mut cost, mut events, mut bytes) = (0, 0, 0);
-        for parcel in parcels {
+        for parcel in parcels.filter(|parcel| !parcel.is_spilled) {
             cost += parcel.cost;
             events += 1;
             bytes += parcel.event.len() as u64;

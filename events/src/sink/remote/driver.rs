@@ -13,6 +13,7 @@ use super::Shared;
 use super::courier::{Answer, Courier, Outcome, Ticket};
 use super::lane::{Lane, LaneKey};
 use super::ledger::Ledger;
+use super::spool::Spool;
 use super::valve::{Accounts, SLOW};
 use crate::record::Record;
 use crate::sink::Refusal;
@@ -28,26 +29,32 @@ const PROBE_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 pub(super) struct Driver<'a, C> {
     courier: C,
-    intake: Intake,
-    shared: &'a Shared,
-    ledger: Ledger,
-    accounts: Accounts,
+    pub(super) intake: Intake,
+    pub(super) shared: &'a Shared,
+    pub(super) ledger: Ledger,
+    pub(super) accounts: Accounts,
+    pub(super) spool: Option<Spool>,
     /// When to look for the remote system, and the pause after that; until it has been reached.
     probe: Option<(Instant, Duration)>,
-    lanes: HashMap<u64, Lane>,
-    keys: HashMap<LaneKey, u64>,
-    next_lane: u64,
+    pub(super) lanes: HashMap<u64, Lane>,
+    pub(super) keys: HashMap<LaneKey, u64>,
+    pub(super) next_lane: u64,
     /// Lanes that may have something to send now, in turn.
     ready: VecDeque<u64>,
     is_ready: HashSet<u64>,
     /// Lanes that wait for their pause to end, or for what is under way.
-    troubled: HashSet<u64>,
+    pub(super) troubled: HashSet<u64>,
     inbox: UnboundedReceiver<Answer>,
     answers: UnboundedSender<Answer>,
 }
 
 impl<'a, C: Courier> Driver<'a, C> {
-    pub(super) fn new(courier: C, intake: Intake, shared: &'a Shared) -> Self {
+    pub(super) fn new(
+        courier: C,
+        intake: Intake,
+        spool: Option<Spool>,
+        shared: &'a Shared,
+    ) -> Self {
         let (answers, inbox) = unbounded_channel();
         Self {
             courier,
@@ -55,6 +62,7 @@ impl<'a, C: Courier> Driver<'a, C> {
             shared,
             ledger: Ledger::default(),
             accounts: Accounts::default(),
+            spool,
             probe: Some((Instant::now(), PROBE_PAUSES.0)),
             lanes: HashMap::new(),
             keys: HashMap::new(),
@@ -69,13 +77,15 @@ impl<'a, C: Courier> Driver<'a, C> {
 
     /// Delivers until the queue is closed and everything is delivered, or its patience is at an end.
     pub(super) async fn run(mut self) {
+        self.find_spilled();
         loop {
             let demand = self.take();
+            let spills = self.spill(matches!(demand, Demand::Finish(_)));
             self.send_all().await;
             self.look().await;
             self.open_and_close();
             let (deadline, tick) = match demand {
-                Demand::Finish(_) if self.lanes.is_empty() => return,
+                Demand::Finish(_) if self.lanes.is_empty() || self.is_all_on_disk() => return,
                 Demand::Finish(deadline) if deadline <= std::time::Instant::now() => return,
                 Demand::Finish(deadline) => (Some(Instant::from_std(deadline)), None),
                 Demand::Wait(tick) => (None, tick),
@@ -84,7 +94,7 @@ impl<'a, C: Courier> Driver<'a, C> {
             let look = self.probe.filter(|_| self.lanes.is_empty());
             let slow = (!self.accounts.is_empty()).then(|| Instant::now() + SLOW / 2);
             let look = look.map(|(when, _)| when);
-            let next = [deadline, tick, self.next_try(), look, slow]
+            let next = [deadline, tick, self.next_try(), look, slow, spills]
                 .into_iter()
                 .flatten()
                 .min();
@@ -155,11 +165,7 @@ impl<'a, C: Courier> Driver<'a, C> {
             ledger.enter(&parcel);
             accounts.take_in(application, parcel.cost());
             let key = (Arc::clone(application), shard(&parcel, courier.lanes()));
-            let id = *keys.entry(key.clone()).or_insert_with(|| {
-                *next_lane += 1;
-                lanes.insert(*next_lane, Lane::new(key.clone()));
-                *next_lane
-            });
+            let id = enter_lane(key, keys, lanes, next_lane);
             if let Some(lane) = lanes.get_mut(&id) {
                 lane.push(parcel);
             }
@@ -250,8 +256,12 @@ impl<'a, C: Courier> Driver<'a, C> {
             }
             Outcome::Refused(..) if lane.size(delivery) > 1 => lane.split(delivery),
             Outcome::Refused(refusal, reason) => {
-                tracing::debug!(sink = %self.shared.name, application = %lane.application(), reason, "event refused");
                 let (parcels, _) = lane.end(delivery);
+                if parcels.iter().any(|parcel| parcel.is_spilled) {
+                    tracing::warn!(sink = %self.shared.name, application = %lane.application(), reason, "an event that was acknowledged is refused, and dropped");
+                } else {
+                    tracing::debug!(sink = %self.shared.name, application = %lane.application(), reason, "event refused");
+                }
                 self.shared.counters.refused(parcels.len() as u64);
                 for parcel in &parcels {
                     tell_refused(parcel, refusal);
@@ -287,6 +297,7 @@ impl<'a, C: Courier> Driver<'a, C> {
 
     /// A delivery of the lane was taken: it goes on, and may be forgotten when it is empty.
     fn settle(&mut self, id: u64) {
+        self.unspill(id);
         let Some(lane) = self.lanes.get(&id) else {
             return;
         };
@@ -302,10 +313,31 @@ impl<'a, C: Courier> Driver<'a, C> {
         if lane.is_empty() {
             self.keys.remove(&lane.key);
             self.lanes.remove(&id);
-        } else if self.is_ready.insert(id) {
+        } else {
+            self.make_ready(id);
+        }
+    }
+
+    /// The lane may have something to send.
+    pub(super) fn make_ready(&mut self, id: u64) {
+        if self.is_ready.insert(id) {
             self.ready.push_back(id);
         }
     }
+}
+
+/// The lane of that key; a new one, if there is none.
+pub(super) fn enter_lane(
+    key: LaneKey,
+    keys: &mut HashMap<LaneKey, u64>,
+    lanes: &mut HashMap<u64, Lane>,
+    next_lane: &mut u64,
+) -> u64 {
+    *keys.entry(key.clone()).or_insert_with(|| {
+        *next_lane += 1;
+        lanes.insert(*next_lane, Lane::new(key));
+        *next_lane
+    })
 }
 
 fn tell_refused(parcel: &Parcel, refusal: Refusal) {

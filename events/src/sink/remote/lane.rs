@@ -23,11 +23,22 @@ pub(super) struct Lane {
     /// By number, without those under way.
     waiting: VecDeque<Numbered>,
     under_way: BTreeMap<u64, Delivery>,
-    next_parcel: u64,
+    next_parcel: i64,
     next_delivery: u64,
     trouble: Option<Trouble>,
     /// Events up to this number go one by one: the system refused some of them together.
-    single_up_to: u64,
+    single_up_to: i64,
+    /// The lane has events on disk, which go first.
+    spilled: Option<Spilled>,
+}
+
+/// Of the events on disk.
+#[derive(Default)]
+struct Spilled {
+    /// Those that are in the lane's hands again.
+    in_hand: usize,
+    /// The last of these.
+    last: Option<i64>,
 }
 
 /// Events that were sent together.
@@ -38,7 +49,7 @@ struct Delivery {
 
 /// An event with its place in the lane.
 struct Numbered {
-    number: u64,
+    number: i64,
     parcel: Parcel,
 }
 
@@ -46,6 +57,7 @@ struct Numbered {
 struct Trouble {
     until: Instant,
     pause: Duration,
+    began: Instant,
     /// Deliveries below this number were under way when the first one failed.
     since: u64,
 }
@@ -60,6 +72,7 @@ impl Lane {
             next_delivery: 1,
             trouble: None,
             single_up_to: 0,
+            spilled: None,
         }
     }
 
@@ -74,7 +87,7 @@ impl Lane {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty()
+        self.waiting.is_empty() && self.under_way.is_empty() && self.spilled.is_none()
     }
 
     pub(super) fn is_in_trouble(&self) -> bool {
@@ -131,7 +144,12 @@ impl Lane {
             return (Vec::new(), Duration::ZERO);
         };
         let parcels = delivery.events.into_iter().map(|event| event.parcel);
-        (parcels.collect(), delivery.since.elapsed())
+        let parcels: Vec<Parcel> = parcels.collect();
+        if let Some(spilled) = &mut self.spilled {
+            let came = parcels.iter().filter(|parcel| parcel.is_spilled).count();
+            spilled.in_hand = spilled.in_hand.saturating_sub(came);
+        }
+        (parcels, delivery.since.elapsed())
     }
 
     /// How many events the delivery has.
@@ -152,11 +170,17 @@ impl Lane {
     /// The delivery was not taken: its events are to be sent again after a pause, which grows.
     pub(super) fn fail(&mut self, delivery: u64, wish: Option<Duration>) {
         self.put_back(delivery);
-        let (pause, since) = match &self.trouble {
+        let now = Instant::now();
+        let (pause, since, began) = match &self.trouble {
             // Those sent before the first failure was known fail for the same reason.
-            Some(trouble) if delivery < trouble.since => (trouble.pause, trouble.since),
-            Some(trouble) => ((trouble.pause * 2).min(LONGEST_PAUSE), trouble.since),
-            None => (FIRST_PAUSE, self.next_delivery),
+            Some(trouble) if delivery < trouble.since => {
+                (trouble.pause, trouble.since, trouble.began)
+            }
+            Some(trouble) => {
+                let pause = (trouble.pause * 2).min(LONGEST_PAUSE);
+                (pause, trouble.since, trouble.began)
+            }
+            None => (FIRST_PAUSE, self.next_delivery, now),
         };
         // Half of it is left to chance, so that many senders do not come back at once.
         let pause_now = wish.map_or_else(
@@ -164,10 +188,82 @@ impl Lane {
             |wish| wish.min(LONGEST_WISH),
         );
         self.trouble = Some(Trouble {
-            until: Instant::now() + pause_now,
+            until: now + pause_now,
             pause,
+            began,
             since,
         });
+    }
+
+    /// When what waits may go to disk: with trouble that lasts, and once everything under way has
+    /// come back; at once behind what is there already.
+    pub(super) fn spills_at(&self, patience: Duration) -> Option<Instant> {
+        if self.spilled.is_some() {
+            return self.unspilled().next().map(|_| Instant::now());
+        }
+        let trouble = self.trouble.as_ref()?;
+        let is_due = self.under_way.is_empty() && !self.waiting.is_empty();
+        is_due.then_some(trouble.began + patience)
+    }
+
+    /// What waits and is not on disk, in order.
+    pub(super) fn unspilled(&self) -> impl Iterator<Item = &Bytes> {
+        let unspilled = self.waiting.iter().filter(|event| !event.parcel.is_spilled);
+        unspilled.map(|event| &event.parcel.event)
+    }
+
+    /// What was not on disk is there now: it is not the lane's any more.
+    pub(super) fn spill(&mut self) -> Vec<Parcel> {
+        // Those from the disk stand in front.
+        let place = self
+            .waiting
+            .partition_point(|event| event.parcel.is_spilled);
+        let spilled = self.waiting.split_off(place);
+        self.spilled.get_or_insert_default();
+        spilled.into_iter().map(|event| event.parcel).collect()
+    }
+
+    /// Whether all of its events are on disk.
+    pub(super) fn is_on_disk(&self) -> bool {
+        let under_way = self
+            .under_way
+            .values()
+            .flat_map(|delivery| &delivery.events);
+        let mut all = under_way.chain(&self.waiting);
+        all.all(|event| event.parcel.is_spilled)
+    }
+
+    /// The lane has events on disk since an earlier run.
+    pub(super) fn has_spilled(&mut self) {
+        self.spilled.get_or_insert_default();
+    }
+
+    /// Whether it is time to read more from the disk, and up to which event those in hand before
+    /// are finished.
+    pub(super) fn wants_spilled(&self) -> Option<Option<i64>> {
+        let spilled = self.spilled.as_ref()?;
+        (spilled.in_hand == 0).then_some(spilled.last)
+    }
+
+    /// Puts events from the disk in front; none: there are no more.
+    pub(super) fn unspill(&mut self, piece: Option<(Vec<Bytes>, i64)>) {
+        let Some((events, last)) = piece else {
+            self.spilled = None;
+            return;
+        };
+        self.spilled = Some(Spilled {
+            in_hand: events.len(),
+            last: Some(last),
+        });
+        let first = self
+            .waiting
+            .front()
+            .map_or(self.next_parcel, |event| event.number);
+        let before = (1..).map(|distance| first - distance);
+        let parcels: Vec<Parcel> = Parcel::spilled(events).collect();
+        for (parcel, number) in parcels.into_iter().rev().zip(before) {
+            self.waiting.push_front(Numbered { number, parcel });
+        }
     }
 
     fn put_back(&mut self, delivery: u64) {

@@ -40,6 +40,9 @@ impl Ledger {
 
     /// Notes that an event has its outcome. Its connection learns of it with [`Ledger::report`].
     pub(crate) fn finish(&mut self, parcel: &Parcel) {
+        if parcel.is_spilled {
+            return;
+        }
         let whom = whom(parcel);
         let Some(account) = self.accounts.get_mut(&whom) else {
             return;

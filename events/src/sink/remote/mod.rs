@@ -11,18 +11,22 @@ mod courier;
 mod driver;
 mod lane;
 mod ledger;
+mod spilling;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod valve;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 pub(crate) use courier::{Courier, Outcome, Ticket};
 use driver::Driver;
+use spool::Spool;
+pub use spool::{SpillError, SpillOptions};
 use valve::Valve;
 
 use super::health::HealthCell;
@@ -50,6 +54,18 @@ struct Shared {
     /// The courier's client has reported trouble since the last delivery was taken.
     alarmed: AtomicBool,
     valve: Valve,
+    /// Events that are on disk; `None` without a spill.
+    spilled: Option<AtomicU64>,
+    /// The spill cannot be written, or is full.
+    spill_failed: AtomicBool,
+}
+
+impl Shared {
+    fn count_spilled(&self, events: u64) {
+        if let Some(spilled) = &self.spilled {
+            spilled.store(events, Ordering::Relaxed);
+        }
+    }
 }
 
 /// How a client reports trouble that no delivery has told yet. The next delivery that is taken ends
@@ -67,22 +83,49 @@ impl Watch {
     }
 }
 
+/// What all remote sinks are started with.
+pub(crate) struct RemoteOptions {
+    /// Bound of the queue.
+    pub(crate) queue_bytes: usize,
+    /// As [`Courier::lanes`].
+    pub(crate) lanes: u16,
+    /// Where events go while the remote system does not take them.
+    pub(crate) spill: Option<SpillOptions>,
+}
+
+/// Why a remote sink cannot be started; the operator can mend each.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The thread cannot be started.
+    #[error("the sink's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The spill cannot be used.
+    #[error("spill: {0}")]
+    Spill(#[from] SpillError),
+}
+
 impl Remote {
     /// Starts the sink's thread, where `courier` is made.
     pub(crate) fn start<C: Courier>(
         name: &str,
-        queue_bytes: usize,
+        options: RemoteOptions,
         courier: impl FnOnce() -> C + Send + 'static,
-    ) -> io::Result<Self> {
-        Self::watched(name, queue_bytes, |_| courier())
+    ) -> Result<Self, RemoteError> {
+        Self::watched(name, options, |_| courier())
     }
 
     /// The same for a courier whose client reports trouble by itself.
     pub(crate) fn watched<C: Courier>(
         name: &str,
-        queue_bytes: usize,
+        options: RemoteOptions,
         courier: impl FnOnce(Watch) -> C + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, RemoteError> {
+        let RemoteOptions {
+            queue_bytes,
+            lanes,
+            spill,
+        } = options;
+        let spool = spill.map(|spill| Spool::open(&spill, lanes)).transpose()?;
         let queue = Arc::new(Queue::keeping_events_apart(queue_bytes, GROUP_BYTES));
         let shared = Arc::new(Shared {
             name: name.into(),
@@ -90,6 +133,8 @@ impl Remote {
             counters: Counters::default(),
             alarmed: AtomicBool::new(true),
             valve: Valve::new(queue_bytes),
+            spilled: spool.as_ref().map(|spool| AtomicU64::new(spool.events())),
+            spill_failed: AtomicBool::new(false),
         });
         shared
             .health
@@ -104,7 +149,7 @@ impl Remote {
                 let _attendance = its.health.attend();
                 runtime.block_on(async {
                     let courier = courier(Watch(Some(Arc::clone(&its))));
-                    Driver::new(courier, intake, &its).run().await;
+                    Driver::new(courier, intake, spool, &its).run().await;
                 });
                 its.valve.end();
                 // Deliveries that nobody waits for any more are given up.
@@ -142,12 +187,25 @@ impl Sink for Remote {
         }
     }
 
+    /// With a spill, events are taken whether the other system is there or not.
     fn health(&self) -> Health {
-        self.shared.health.get()
+        let shared = &self.shared;
+        match shared.health.get() {
+            Health::Failing { .. }
+                if shared.spilled.is_some() && !shared.spill_failed.load(Ordering::Relaxed) =>
+            {
+                Health::Up
+            }
+            health => health,
+        }
     }
 
     fn stats(&self) -> Stats {
-        self.queue.add_depth(self.shared.counters.read())
+        let spilled = self.shared.spilled.as_ref();
+        Stats {
+            spilled: spilled.map_or(0, |spilled| spilled.load(Ordering::Relaxed)),
+            ..self.queue.add_depth(self.shared.counters.read())
+        }
     }
 
     fn close(&self, patience: Duration) -> Result<(), Unfinished> {

@@ -1,0 +1,44 @@
+//! A broker of the Kafka protocol.
+
+use std::process::{Command, Stdio};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::ClientConfig;
+
+use crate::harness::process::Process;
+use crate::harness::wait;
+
+/// The broker keeps everything in memory, so it is its network that fails in tests. Clients are sent to `relay`.
+pub(crate) fn start(port: u16, relay: u16) -> Process {
+    let program = std::env::var("LANDFALL_TEST_KAFKA")
+        .expect("LANDFALL_TEST_KAFKA names the broker; ./tests/run installs it");
+    let url = |port: u16| format!("tcp://127.0.0.1:{port}");
+    Process::spawn(
+        Command::new(program)
+            .args(["--listener-url", &url(port)])
+            .args(["--advertised-listener-url", &url(relay)])
+            .args(["--storage-engine", "memory://tansu/", "--silent"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )
+}
+
+/// A client of the broker on this port.
+pub(crate) fn client(port: u16) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
+    config
+}
+
+/// Makes a topic of one partition, when the broker is there.
+pub(crate) fn make_topic(port: u16, name: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let admin: AdminClient<_> = client(port).create().unwrap();
+    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));
+    let options = AdminOptions::new();
+    wait::until("the topic", || {
+        let made = runtime.block_on(admin.create_topics([&topic], &options));
+        made.is_ok_and(|all| all.iter().all(Result::is_ok))
+            .then_some(())
+    });
+}
