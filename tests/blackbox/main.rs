@@ -40,6 +40,7 @@ mod malformed;
 mod management;
 mod mosquitto_commands;
 mod mosquitto_publish;
+mod nats_commands;
 mod ops;
 mod outages;
 mod paho;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod open_sinks;
+mod open_sources;
 mod places;
 mod start;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::auth::Throttle;
 use crate::clock::Clock;
+use crate::command::nats::NatsSource;
 use crate::command::{self, CommandHub};
 use crate::config::Config;
 use crate::listener::{Bound, Entrance, Listening};
@@ -120,6 +122,7 @@ pub struct Server {
     shared: Arc<Shared>,
     addresses: Addresses,
     listeners: Vec<Open>,
+    sources: Vec<NatsSource>,
     api: TcpListener,
     ops: Option<TcpListener>,
 }
@@ -158,6 +161,7 @@ impl Server {
         let Self {
             shared,
             listeners,
+            sources,
             api,
             ops,
             ..
@@ -167,6 +171,11 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
+        for source in sources {
+            let up = &shared.telemetry.command_source_up;
+            let up = up.with_label_values(&[&source.name]);
+            tasks.spawn(command::nats::run(source, Arc::clone(&shared.hub), up));
+        }
         tasks.spawn(command::held::sweep(Arc::clone(&shared.hub)));
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();

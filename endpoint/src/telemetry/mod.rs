@@ -37,6 +37,8 @@ pub struct Telemetry {
     pub subscriptions_refused: IntCounter,
     /// Commands, by outcome.
     pub commands: IntCounterVec,
+    /// Whether each command source is connected.
+    pub command_source_up: IntGaugeVec,
     /// Publishes that answer commands: `taken` by who asked, `unwanted` or `malformed`.
     pub command_answers: IntCounterVec,
     /// Connections that were closed unserved because all places were taken.
@@ -66,6 +68,14 @@ impl Telemetry {
             &["transport", "version"],
         )?;
         registry.register(Box::new(connections.clone()))?;
+        let command_source_up = IntGaugeVec::new(
+            Opts::new(
+                "landfall_command_source_up",
+                "1 while the command source is connected",
+            ),
+            &["source"],
+        )?;
+        registry.register(Box::new(command_source_up.clone()))?;
         let handshakes_failed = IntCounterVec::new(
             Opts::new(
                 "landfall_handshakes_failed_total",
@@ -105,6 +115,7 @@ impl Telemetry {
                 "SUBSCRIBE packets with a filter that was not granted",
             )?,
             commands: counters("landfall_commands_total", "Commands by outcome", "outcome")?,
+            command_source_up,
             command_answers: counters(
                 "landfall_command_answers_total",
                 "Publishes that answer commands, by whether anybody waited",

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod mosquitto;
+pub(crate) mod nats;
 pub(crate) mod node;
 pub(crate) mod paho;
 pub(crate) mod postgres;

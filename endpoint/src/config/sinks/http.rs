@@ -65,14 +65,14 @@ pub struct TlsClientConfig {
 }
 
 impl TlsClientConfig {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::config) fn check(&self) -> Result<(), String> {
         if self.certificate.is_some() == self.key.is_some() {
             return Ok(());
         }
         Err("tls.certificate and tls.key belong together".to_owned())
     }
 
-    pub(super) fn start_at(&mut self, folder: &Path) {
+    pub(in crate::config) fn start_at(&mut self, folder: &Path) {
         let paths = [&mut self.trust, &mut self.certificate, &mut self.key];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&path);
