@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use landfall_preamble::hello::{self, ClientHello, HelloError};
+use landfall_preamble::hello::{ClientHello, HelloError, HelloReader};
 use landfall_registry::Registry;
 use tokio_rustls::TlsAcceptor;
 
@@ -66,6 +66,7 @@ pub(in crate::listener) async fn accept(
 /// Reads the ClientHello and puts it back.
 async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsError> {
     let mut bytes = Vec::new();
+    let mut reader = HelloReader::default();
     loop {
         if !stream.read_more(&mut bytes).await? {
             return Err(match bytes.is_empty() {
@@ -73,7 +74,7 @@ async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsEr
                 false => TlsError::Lost(io::ErrorKind::UnexpectedEof.into()),
             });
         }
-        match hello::read(&bytes) {
+        match reader.read(&bytes) {
             Ok(Some(hello)) => {
                 stream.put_back(bytes);
                 return Ok(hello);
