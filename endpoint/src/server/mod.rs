@@ -210,8 +210,9 @@ impl Open {
             tasks.spawn(listener::tls::watch(tls, name, shared.reload.subscribe()));
         }
         for socket in self.sockets {
-            let entrance = Arc::clone(&self.entrance);
-            tasks.spawn(listener::serve(socket, entrance, Arc::clone(shared)));
+            let (bound, entrance) = (self.bound.clone(), Arc::clone(&self.entrance));
+            let shared = Arc::clone(shared);
+            tasks.spawn(listener::serve(bound, socket, entrance, shared));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Named events, each of which is a log line and a metric at once.
 
 mod connection;
+mod listener;
 mod sinks;
 mod throttle;
 
@@ -10,6 +11,7 @@ pub use connection::{
     ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInOutcome, PublishRefused,
     Stage, SubscriptionRefused, WillDropped,
 };
+pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
 
@@ -43,6 +45,8 @@ pub struct Telemetry {
     pub command_answers: IntCounterVec,
     /// Connections that were closed unserved because all places were taken.
     pub connections_shed: IntCounter,
+    /// Times that no connection could be accepted, for want of descriptors or memory.
+    pub accepts_failed: IntCounter,
 }
 
 impl Telemetry {
@@ -124,6 +128,10 @@ impl Telemetry {
             connections_shed: counter(
                 "landfall_connections_shed_total",
                 "Connections closed unserved because all places were taken",
+            )?,
+            accepts_failed: counter(
+                "landfall_accepts_failed_total",
+                "Times that no connection could be accepted, for want of descriptors or memory",
             )?,
             registry,
         })
