@@ -88,8 +88,14 @@ impl<S: Stream> WebSocket<S> {
             }
             Some(Err(Error::Utf8(_))) => self.refuse(cx, CloseCode::Invalid, "text is not UTF-8"),
             Some(Err(Error::Io(error))) => Received::Lost(error),
-            // The peer says goodbye, or is gone; its close frame is answered by the library.
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Received::End,
+            Some(Ok(Message::Close(_))) => {
+                // RFC 6455, 5.5.1: it is answered. The library has the answer ready, and keeps it.
+                self.said_goodbye = true;
+                let _ = Pin::new(&mut self.inner).poll_flush(cx);
+                Received::End
+            }
+            // The peer is gone.
+            Some(Err(_)) | None => Received::End,
         }
     }
 
