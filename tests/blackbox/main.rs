@@ -35,6 +35,7 @@ mod held;
 mod hostile;
 mod instances;
 mod kill;
+mod legacy_rsa;
 mod limits;
 mod malformed;
 mod management;

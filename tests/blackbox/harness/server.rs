@@ -32,6 +32,7 @@ pub(crate) struct Builder {
     log_sink: bool,
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
 }
 
 /// A running server. It is killed when dropped, and its log is then searched for secrets.
@@ -87,6 +88,12 @@ impl Builder {
 
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Allows the process this many file descriptors, and no more.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
         self
     }
 
@@ -150,7 +157,15 @@ impl Builder {
     fn spawn(&self, folder: &Path, ports: &Ports, log: &Log) -> Process {
         let file = folder.join("landfall.toml");
         fs::write(&file, self.configuration(folder, ports)).expect("a writable folder");
-        let mut command = Command::new(BINARY);
+        let mut command = match self.descriptors {
+            None => Command::new(BINARY),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, BINARY]);
+                shell
+            }
+        };
         command
             .args(["serve", "--config"])
             .arg(&file)
@@ -226,6 +241,7 @@ impl Server {
             log_sink: true,
             data_dir: None,
             environment: Vec::new(),
+            descriptors: None,
         }
     }
 

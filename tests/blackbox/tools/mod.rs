@@ -1,8 +1,10 @@
 //! Stock clients, run as the processes that users run.
 
 pub(crate) mod authority;
+pub(crate) mod browser;
 pub(crate) mod mosquitto;
 pub(crate) mod nats;
 pub(crate) mod node;
+pub(crate) mod openssl;
 pub(crate) mod paho;
 pub(crate) mod postgres;
