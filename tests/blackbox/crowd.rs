@@ -152,3 +152,35 @@ fn resident(pid: u32) -> usize {
         .expect("a number");
     kib * 1024
 }
+
+#[test]
+fn a_large_message_in_websocket_leaves_no_memory_behind() {
+    const DEVICES: usize = 300;
+    let server = Server::builder()
+        .without_log_sink()
+        .settings("[limits]\nconnections_per_device = 1000\n[log]\nlevel = \"warn\"")
+        .settings("[[sinks]]\nname = \"none\"\ntype = \"blackhole\"")
+        .also_listen("ws", "transport = \"websocket\"\n")
+        .start_shared();
+    let large = format!("\"{}\"", "x".repeat(60_000));
+    let open = |n: usize, payload: &[u8]| {
+        let mut client = websocket_client(server.address("ws"), Version::V5);
+        let id = format!("c{n}");
+        let connect = Connect::new(Version::V5, &id, &user("sensor01"), password("sensor01"));
+        assert_eq!(client.log_in(&connect).reason(), 0);
+        assert_eq!(client.publish_1("t", payload).reason(), 0);
+        client
+    };
+    // What the process takes once, it takes here.
+    let mut crowd: Vec<Client> = (0..DEVICES).map(|n| open(n, b"1")).collect();
+    crowd.extend((0..4).map(|n| open(DEVICES + n, large.as_bytes())));
+    let before = resident(server.pid());
+    let first = DEVICES + 4;
+    crowd.extend((first..first + DEVICES).map(|n| open(n, large.as_bytes())));
+    let each = resident(server.pid()).saturating_sub(before) / DEVICES;
+    println!("{each} bytes for each connection that sent 60 kB");
+    assert!(
+        each < 30_000,
+        "{each} bytes for each connection that sent 60 kB"
+    );
+}

@@ -239,6 +239,20 @@ fn certificates_and_tickets_are_served_beside_keys_on_one_port() {
 }
 
 #[test]
+fn a_ticket_of_another_process_leads_to_a_full_handshake() {
+    let authority = Authority::root("root");
+    let tls = Tls::trusting(&authority.pem);
+    let connect = Connect::new(Version::V5, "c", &user("sensor01"), password("sensor01"));
+    for _ in 0..2 {
+        let server = start(builder(&authority));
+        let secure = tls.connect(server.address("tls"), "localhost").unwrap();
+        assert!(!secure.resumed());
+        let mut client = secure.client(Version::V5);
+        assert_eq!(client.log_in(&connect).reason(), 0);
+    }
+}
+
+#[test]
 fn a_key_that_was_not_used_proves_nothing() {
     let server = start(builder(&Authority::root("root")));
     // External keys go with SHA-256: with another hash the server goes on by its certificate.

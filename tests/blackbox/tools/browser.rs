@@ -3,13 +3,15 @@
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use nix::unistd::geteuid;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
 use super::node::packages;
@@ -27,7 +29,7 @@ const NAMES: [&str; 4] = [
 
 /// A browser with one page open; it ends when dropped.
 pub(crate) struct Page {
-    _process: Process,
+    process: Process,
     _profile: TempDir,
     /// What the page writes to its console, among what the browser itself has to say.
     pub(crate) log: Log,
@@ -45,6 +47,8 @@ impl Page {
             // Else it ends as soon as the page is loaded.
             .arg("--remote-debugging-port=0")
             .arg(format!("--user-data-dir={}", profile.path().display()))
+            // It is several processes, and a script before them.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -62,24 +66,28 @@ impl Page {
         log.follow(process.child().stdout.take().expect("a piped stream"));
         log.follow(process.child().stderr.take().expect("a piped stream"));
         Self {
-            _process: process,
+            process,
             _profile: profile,
             log,
         }
     }
 }
 
-/// `./tests/run` installs it, and says where it is.
+impl Drop for Page {
+    fn drop(&mut self) {
+        let group = i32::try_from(self.process.id()).expect("a process id");
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+}
+
+/// `./tests/run` installs it.
 fn program() -> PathBuf {
     let on_path = |name: &&str| {
         let path = env::var_os("PATH").unwrap_or_default();
         env::split_paths(&path).any(|folder| folder.join(name).is_file())
     };
     let found = || NAMES.iter().find(|name| on_path(name)).map(PathBuf::from);
-    env::var_os("LANDFALL_TEST_CHROMIUM")
-        .map(PathBuf::from)
-        .or_else(found)
-        .unwrap_or_else(|| panic!("none of {NAMES:?} is there; ./tests/run installs one"))
+    found().unwrap_or_else(|| panic!("none of {NAMES:?} is there; ./tests/run installs one"))
 }
 
 /// SHA-256 of a certificate's public key, as Chromium wants it.
