@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::measure::{connect, idle, publish, rate};
 use crate::{compare, floor};
 
-/// Drives any MQTT server over TCP and accounts what it costs that server.
+/// Drives any MQTT server, over TCP, TLS or WebSocket, and accounts what it costs that server.
 #[derive(Parser)]
 #[command(name = "landfall-load", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -26,6 +26,8 @@ Examples:
   landfall-load publish --username d{i}@bench --password secret --pid $(pidof landfall)
   # Memory of 5,000 connections that wait for commands
   landfall-load idle -n 5000 --pid $(pidof mosquitto)
+  # Full TLS handshakes and log-ins a second
+  landfall-load connect --over tls --ca ca.pem --address 127.0.0.1:8883 --pid $(pidof mosquitto)
   # Medians and ratios of Landfall, mosquitto and the floor server
   landfall-load compare --landfall target/release/landfall --mosquitto --floor
 

@@ -49,6 +49,10 @@ pub(crate) enum ServerFault {
     Malformed(&'static str),
     #[error("sent a packet that has no place here: {0}")]
     Misplaced(&'static str),
+    #[error("broke off TLS: {0}")]
+    Tls(String),
+    #[error("refused the WebSocket: {0}")]
+    RefusedUpgrade(String),
     #[error("made no progress for {0:?}")]
     Stalled(Duration),
     #[error("acknowledged {0} messages that it did not deliver to the subscriber")]

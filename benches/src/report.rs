@@ -120,6 +120,10 @@ impl Lines for connect::Report {
             ),
         ];
         lines.extend(
+            self.resumed
+                .map(|resumed| ("resumed", format!("{resumed} TLS sessions"))),
+        );
+        lines.extend(
             self.server_cpu_us_per_connect
                 .map(|cpu| ("server CPU", format!("{cpu:.2} µs/connect"))),
         );

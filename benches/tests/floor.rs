@@ -215,3 +215,20 @@ fn a_comparison_of_nobody_is_a_usage_error() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--floor"));
 }
+
+#[test]
+fn a_comparison_that_a_server_cannot_take_part_in_is_a_usage_error() {
+    let output = Command::new(TOOL)
+        .args(["compare", "--floor", "--over", "tls"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("floor"));
+}
+
+#[test]
+fn a_server_that_speaks_no_websocket_is_the_servers_fault() {
+    let floor = Floor::start();
+    let output = floor.try_load(&["idle", "-n", "2", "--over", "ws"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}

@@ -1,6 +1,7 @@
 //! Log-ins by client certificate.
 
 use rcgen::ExtendedKeyUsagePurpose;
+use rustls::ALL_VERSIONS;
 use serde_json::json;
 
 use crate::harness::Server;
@@ -180,6 +181,61 @@ fn a_certificate_that_is_not_good_is_refused_with_its_reason_in_the_log() {
 }
 
 #[test]
+fn whoever_shows_a_certificate_must_have_its_key() {
+    let authority = Authority::root("root");
+    let server = builder(&authority).start_shared();
+    let devices = Authority::root("devices");
+    trust(&server, &devices);
+    let stolen = devices.issue(&Leaf::device("sensor01"));
+    let own = devices.issue(&Leaf::device("gateway01"));
+    for version in ALL_VERSIONS {
+        let mark = server.log().mark();
+        let keys = (&*stolen.chain, &*own.key);
+        let tls = Tls::showing_with_key(&authority.pem, keys.0, keys.1, &[version]);
+        // In TLS 1.3 the client is done before the server has judged.
+        if let Ok(secure) = tls.connect(server.address("tls"), "localhost") {
+            let mut client = secure.client(Version::V5);
+            client.send(&bare(Version::V5).encode());
+            client.expect_closed();
+        }
+        server
+            .log()
+            .wait_for(mark, &["handshake failed", "BadSignature"]);
+    }
+    let tls = Tls::showing(&authority.pem, &stolen);
+    let mut client = tls.open(server.address("tls"), Version::V5);
+    assert_eq!(client.log_in(&bare(Version::V5)).reason(), 0);
+}
+
+/// What the registry says of a device, and what its certificate's log-in is then told.
+#[test]
+fn a_certificate_of_a_device_that_is_disabled_or_gone_is_refused() {
+    let authority = Authority::root("root");
+    let server = builder(&authority).start_shared();
+    let devices = Authority::root("devices");
+    trust(&server, &devices);
+    let tls = Tls::showing(&authority.pem, &devices.issue(&Leaf::device("sensor01")));
+    let path = format!("/api/registry/v1alpha1/apps/{APP}/devices/sensor01");
+    let disabled = json!({
+        "metadata": { "name": "sensor01", "application": APP },
+        "spec": { "core": { "disabled": true } },
+    });
+    let disable = || server.api().put_json(&path, &disabled).status;
+    let delete = || server.api().delete(&path).status;
+    let (disable, delete): (&dyn Fn() -> u16, &dyn Fn() -> u16) = (&disable, &delete);
+    for (revoke, cause) in [(disable, "device disabled"), (delete, "unknown device")] {
+        let status = revoke();
+        assert!((200..300).contains(&status), "{status}");
+        let mark = server.log().mark();
+        let mut client = tls.open(server.address("tls"), Version::V5);
+        assert_eq!(client.log_in(&bare(Version::V5)).reason(), 0x86, "{cause}");
+        server
+            .log()
+            .wait_for(mark, &["connect refused", "certificate CN=sensor01", cause]);
+    }
+}
+
+#[test]
 fn what_is_revoked_in_the_registry_ends_and_refuses_connections_resumed_ones_too() {
     let authority = Authority::root("root");
     let server = builder(&authority).start_shared();
@@ -202,6 +258,7 @@ fn what_is_revoked_in_the_registry_ends_and_refuses_connections_resumed_ones_too
         "the chain came with the ticket"
     );
 
+    let mark = server.log().mark();
     trust(&server, &Authority::root("other devices"));
     client.expect_end(0x98);
     resumed.expect_end(0x98);
@@ -213,6 +270,14 @@ fn what_is_revoked_in_the_registry_ends_and_refuses_connections_resumed_ones_too
             .log_in(&bare(Version::V5))
             .reason(),
         0x86
+    );
+    server.log().wait_for(
+        mark,
+        &[
+            "connect refused",
+            "certificate CN=sensor01",
+            "unknown issuer",
+        ],
     );
 }
 

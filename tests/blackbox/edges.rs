@@ -1,17 +1,16 @@
-//! Edges of a real network: balancers, Unix sockets, limits by listener, application and rate, and
-//! crowds that send nothing.
+//! Edges of a real network: balancers, Unix sockets, IPv6, limits by listener, application and rate,
+//! and want of descriptors.
 
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
 use crate::harness::wait;
 use crate::tools::authority::Authority;
 use crate::wire::client::tcp;
-use crate::wire::secure::{Tls, websocket_client};
+use crate::wire::secure::Tls;
 use crate::wire::{Client, Connect, Version, kind};
 
 fn connect(version: Version, client_id: &str) -> Connect {
@@ -218,47 +217,99 @@ fn accept_loops_side_by_side_serve_all() {
 }
 
 #[test]
-fn silent_crowds_at_every_door_are_closed_and_delay_nobody() {
-    const CROWD: usize = 500;
-    let authority = Authority::root("root");
-    let issued = authority.server(&["localhost"]);
-    let files = "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n";
+fn a_header_that_never_ends_is_closed_in_time() {
     let server = Server::builder()
-        .settings("[limits]\nhandshake_timeout = \"3s\"\nconnect_timeout = \"3s\"\n[log]\nlevel = \"warn\"")
-        .file("server.pem", &issued.chain)
-        .file("server.key", &issued.key)
-        .also_listen("tls", files)
-        .also_listen("ws", "transport = \"websocket\"\n")
-        .also_listen("wss", &format!("transport = \"websocket\"\n{files}"))
+        .settings("[limits]\nhandshake_timeout = \"1s\"")
+        .also_listen("proxied", "proxy_protocol = [\"127.0.0.1\"]\n")
         .start_shared();
-    let doors: [SocketAddr; 4] = [
-        server.mqtt(),
-        server.address("tls"),
-        server.address("ws"),
-        server.address("wss"),
-    ];
-    let crowd: Vec<_> = doors
-        .iter()
-        .flat_map(|door| (0..CROWD).map(|_| tcp(*door)))
-        .collect();
-    let tls = Tls::trusting(&authority.pem);
-    for client in [
-        &mut Client::open(doors[0], Version::V5),
-        &mut tls.open(doors[1], Version::V5),
-        &mut websocket_client(doors[2], Version::V5),
-    ] {
-        assert_eq!(client.log_in(&connect(Version::V5, "good")).reason(), 0);
-        assert_eq!(client.publish_1("t", b"1").reason(), 0);
+    let mark = server.log().mark();
+    let mut silent = Client::open(server.address("proxied"), Version::V5);
+    let mut halfway = Client::open(server.address("proxied"), Version::V5);
+    halfway.send(b"PROXY TCP4 192.0.2.7");
+    for client in [&mut silent, &mut halfway] {
+        let peer = client.local().to_string();
+        client.expect_closed();
+        server.log().wait_for(mark, &[&peer, "handshake_timeout"]);
     }
-    for mut silent in crowd {
-        silent
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        let mut bytes = Vec::new();
-        // Closed, with or without a word, and never left open.
-        if let Err(error) = silent.read_to_end(&mut bytes) {
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
+    // Bytes that come one by one buy no time.
+    let mut trickle = Client::open(server.address("proxied"), Version::V5);
+    let mut stream = trickle.stream();
+    let feeder = std::thread::spawn(move || {
+        // LOCAL, with 2,048 bytes of what is to be ignored.
+        let head = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x08\x00";
+        for byte in head.iter().copied().chain(std::iter::repeat_n(0, 2_048)) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            wait::pause();
         }
+    });
+    trickle.expect_closed();
+    feeder.join().unwrap();
+}
+
+#[test]
+fn devices_connect_over_ipv6() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        // A machine without IPv6 has nothing to show.
+        return;
     }
-    server.wait_published(APP, 3);
+    let settings = "[[listeners]]\nbind = \"[::1]:0\"\n[[listeners]]\nbind = \"[::]:0\"\n";
+    let server = Server::builder().settings(settings).start_shared();
+    let bound = |start: &str| -> u16 {
+        let line = server.log().wait_for(0, &["serving MQTT", start]);
+        let (_, rest) = line.split_once(start).unwrap();
+        let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        port.parse().unwrap()
+    };
+    let (six, both) = (bound("[::1]:"), bound("[::]:"));
+    for (address, shown) in [
+        (SocketAddr::from((Ipv6Addr::LOCALHOST, six)), "\"[::1]:"),
+        (SocketAddr::from((Ipv6Addr::LOCALHOST, both)), "\"[::1]:"),
+        // IPv4 that comes through IPv6 is shown as what it is.
+        (
+            SocketAddr::from((Ipv4Addr::LOCALHOST, both)),
+            "\"127.0.0.1:",
+        ),
+    ] {
+        let mut client = Client::open(address, Version::V5);
+        assert_eq!(client.log_in(&connect(Version::V5, "c")).reason(), 0);
+        let listed = connections(&server);
+        assert!(listed.contains(shown), "{listed}");
+        client.disconnect();
+    }
+}
+
+#[test]
+fn without_descriptors_accepting_waits_and_goes_on() {
+    let server = Server::builder().descriptors(160).start_shared();
+    server.log().wait_for(
+        0,
+        &[
+            "too few file descriptors for limits.connections",
+            "limit=160",
+        ],
+    );
+    let mark = server.log().mark();
+    let mut patient = Client::accepted(&server, &connect(Version::V5, "patient"));
+    let crowd: Vec<_> = (0..300).map(|_| tcp(server.mqtt())).collect();
+    server
+        .log()
+        .wait_for(mark, &["cannot accept connections", "trying again"]);
+    patient.ping();
+    drop(crowd);
+    wait::until("room for another connection", || {
+        let (_, connack) = Client::connect(&server, &connect(Version::V5, "c"));
+        (connack.reason() == 0).then_some(())
+    });
+    let lines = server.log().lines();
+    let said = lines
+        .iter()
+        .filter(|line| line.contains("cannot accept connections"));
+    assert!(said.count() <= 2, "one line in a while: {lines:#?}");
+    let metrics = server.ops().get("/metrics").text();
+    assert!(
+        !metrics.contains("landfall_accepts_failed_total 0\n"),
+        "{metrics}"
+    );
 }

@@ -1,7 +1,6 @@
 //! Log-ins by TLS-PSK.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,8 +11,10 @@ use crate::harness::documents::{APP, password, shared_devices, user};
 use crate::harness::server::Builder;
 use crate::tools::authority::Authority;
 use crate::tools::mosquitto::{self, Ended};
+use crate::tools::openssl;
+use crate::wire::fragment::fragmenting;
 use crate::wire::secure::Tls;
-use crate::wire::{Connect, Version};
+use crate::wire::{Client, Connect, Version};
 
 const KEY: [u8; 32] = [0x5a; 32];
 const OTHER_KEY: [u8; 16] = [0x21; 16];
@@ -238,16 +239,32 @@ fn certificates_and_tickets_are_served_beside_keys_on_one_port() {
 }
 
 #[test]
+fn a_ticket_of_another_process_leads_to_a_full_handshake() {
+    let authority = Authority::root("root");
+    let tls = Tls::trusting(&authority.pem);
+    let connect = Connect::new(Version::V5, "c", &user("sensor01"), password("sensor01"));
+    for _ in 0..2 {
+        let server = start(builder(&authority));
+        let secure = tls.connect(server.address("tls"), "localhost").unwrap();
+        assert!(!secure.resumed());
+        let mut client = secure.client(Version::V5);
+        assert_eq!(client.log_in(&connect).reason(), 0);
+    }
+}
+
+#[test]
 fn a_key_that_was_not_used_proves_nothing() {
     let server = start(builder(&Authority::root("root")));
     // External keys go with SHA-256: with another hash the server goes on by its certificate.
     let arguments = ["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"];
-    let said = s_client_saying(&server, "psk01@app", &KEY, &arguments, CONNECT);
-    assert!(!said.contains("Reused"), "{said}");
-    let mark = 0;
+    let mark = server.log().mark();
+    let mut session = session(&server, "psk01@app", &KEY, &arguments);
+    session.log().wait_for(0, &["New, TLSv1.3"]);
+    session.type_in(CONNECT);
     server
         .log()
         .wait_for(mark, &["connect refused", "no user name"]);
+    session.leave();
 }
 
 /// MQTT 3.1.1, clean session, no user name, client id `c`.
@@ -268,60 +285,118 @@ fn a_listener_without_a_certificate_serves_keys_alone() {
 }
 
 #[test]
-fn rsa_key_exchange_is_served_only_if_asked_for() {
+fn short_tags_are_served_only_if_they_are_named() {
     let authority = Authority::root("root");
-    let rsa = authority.rsa_server(&["localhost"]);
-    let files = "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n";
-    let arguments = ["-tls1_2", "-cipher", "AES128-SHA256:AES256-SHA"];
-    for legacy in [false, true] {
-        let server = Server::builder()
-            .file("server.pem", &rsa.chain)
-            .file("server.key", &rsa.key)
-            .also_listen("tls", &format!("{files}legacy_rsa = {legacy}\n"))
-            .start_shared();
-        let said = s_client(&server, "", &[], &arguments);
-        assert_eq!(said.contains("Cipher is AES"), legacy, "{said}");
-        if !legacy {
-            server
-                .log()
-                .wait_for(0, &["only RSA key exchange", "legacy_rsa = true"]);
-        }
+    let short = ["-tls1_2", "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0"];
+    let server = start(builder(&authority));
+    let said = s_client(&server, "psk01@app", &KEY, &short);
+    assert!(said.contains("Cipher is (NONE)"), "{said}");
+
+    // Nothing else than keys can be agreed on, certificate or not.
+    let issued = authority.server(&["localhost"]);
+    let suites = "psk = true\ncipher_suites = [\"TLS_PSK_WITH_AES_128_CCM_8\"]\n";
+    let files = "certificate = \"server.pem\"\nkey = \"server.key\"\n";
+    for files in ["", files] {
+        let server = start(
+            Server::builder()
+                .file("server.pem", &issued.chain)
+                .file("server.key", &issued.key)
+                .also_listen("tls", &format!("[listeners.tls]\n{files}{suites}")),
+        );
+        let said = s_client(&server, "psk01@app", &KEY, &short);
+        assert!(said.contains("Cipher is PSK-AES128-CCM8"), "{said}");
+        // A client that would rather have TLS 1.3 agrees to 1.2.
+        let any = ["-cipher", "PSK-AES128-CCM8:@SECLEVEL=0"];
+        let said = s_client(&server, "psk01@app", &KEY, &any);
+        assert!(said.contains("Cipher is PSK-AES128-CCM8"), "{said}");
+        let mark = server.log().mark();
+        let refused = Tls::trusting(&authority.pem).connect(server.address("tls"), "localhost");
+        assert!(refused.is_err());
+        server.log().wait_for(mark, &["handshake failed", "tls"]);
     }
 }
 
-fn s_client(server: &Server, identity: &str, key: &[u8], arguments: &[&str]) -> String {
-    s_client_saying(server, identity, key, arguments, b"Q\n")
+#[test]
+fn the_protocol_is_agreed_no_ticket_is_given_and_nothing_is_renegotiated() {
+    let server = start(builder(&Authority::root("root")));
+    for version in [&["-tls1_2", "-cipher", "PSK"][..], &["-tls1_3"]] {
+        let asking = |protocols: &str| {
+            let arguments = [version, &["-alpn", protocols]].concat();
+            s_client(&server, "psk01@app", &KEY, &arguments)
+        };
+        let said = asking("other,mqtt");
+        assert!(said.contains("ALPN protocol: mqtt"), "{said}");
+        assert!(asking("x-amzn-mqtt-ca").contains("ALPN protocol: x-amzn-mqtt-ca"));
+        // RFC 7301, 3.2: no_application_protocol
+        let said = asking("h2");
+        assert!(said.contains("SSL alert number 120"), "{said}");
+    }
+    let mut session = session(&server, "psk01@app", &KEY, &["-tls1_3"]);
+    session.log().wait_for(0, &["Reused, TLSv1.3"]);
+    session.type_in(CONNECT);
+    // Logged in: a ticket would have come.
+    server.wait_connection_events(APP, "psk01", &[true]);
+    let said = session.leave();
+    assert!(!said.contains("New Session Ticket"), "{said}");
+
+    let mut session = self::session(&server, "psk01@app", &KEY, &["-tls1_2", "-cipher", "PSK"]);
+    session.log().wait_for(0, &["New, TLSv1.2"]);
+    session.type_in(b"R\n");
+    let said = session.rest();
+    assert!(said.contains("no renegotiation"), "{said}");
 }
 
-/// What `openssl s_client` says of a handshake; it ends when the server closes, or at `Q`.
-fn s_client_saying(
-    server: &Server,
-    identity: &str,
-    key: &[u8],
-    arguments: &[&str],
-    bytes: &[u8],
-) -> String {
+#[test]
+fn handshakes_in_records_of_one_byte_are_served() {
+    let server = start(builder(&Authority::root("root")));
+    let through = fragmenting(server.address("tls"));
+    let key = hex(&KEY);
+    for (version, agreed) in [
+        (
+            &["-tls1_2", "-cipher", "DHE-PSK-AES128-GCM-SHA256"][..],
+            "Cipher is DHE-PSK-AES128-GCM-SHA256",
+        ),
+        (&["-tls1_3"], "Reused, TLSv1.3"),
+    ] {
+        let identity = ["-psk_identity", "psk01@app", "-psk", &key];
+        let said = openssl::s_client(through, &[&identity, version].concat());
+        assert!(said.contains(agreed), "{said}");
+        assert!(!said.contains("alert"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_exchange_that_never_ends_is_closed_in_time() {
+    let server =
+        start(builder(&Authority::root("root")).settings("[limits]\nhandshake_timeout = \"1s\""));
+    let mark = server.log().mark();
+    let mut client = Client::open(server.address("tls"), Version::V311);
+    let peer = client.local().to_string();
+    client.send(&psk_client_hello());
+    let mut stream = client.stream();
+    // The server has answered: a ClientKeyExchange of 16 bytes is due, of which four come.
+    stream.read_exact(&mut [0; 5]).unwrap();
+    client.send(&[22, 3, 3, 0, 20, 16, 0, 0, 16]);
+    let _ = stream.read_to_end(&mut Vec::new());
+    server.log().wait_for(mark, &[&peer, "handshake_timeout"]);
+}
+
+/// TLS 1.2 with `PSK_WITH_AES_128_GCM_SHA256`, and nothing else.
+fn psk_client_hello() -> Vec<u8> {
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0, 0xa8, 1, 0]].concat();
+    let length = u8::try_from(body.len()).unwrap();
+    [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat()
+}
+
+fn session(server: &Server, identity: &str, key: &[u8], arguments: &[&str]) -> openssl::Session {
     let key = hex(key);
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-connect", &server.address("tls").to_string()]);
-    if !identity.is_empty() {
-        command.args(["-psk_identity", identity, "-psk", &key]);
-    }
-    let mut client = command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("openssl; ./tests/run installs it");
-    let mut input = client.stdin.take().unwrap();
-    let _ = input.write_all(bytes);
-    let _ = input.flush();
-    if bytes != b"Q\n" {
-        // The server answers and closes; only then is the input ended.
-        server.log().wait_for(0, &["connect refused"]);
-    }
-    drop(input);
-    let output = client.wait_with_output().unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    let identity = ["-psk_identity", identity, "-psk", &key];
+    openssl::Session::start(server.address("tls"), &[&identity, arguments].concat())
+}
+
+/// What `openssl s_client` says of a handshake.
+fn s_client(server: &Server, identity: &str, key: &[u8], arguments: &[&str]) -> String {
+    let mut session = session(server, identity, key, arguments);
+    session.type_in(b"Q\n");
+    session.leave()
 }

@@ -2,16 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::{
     Frame,
-    coding::{Data, OpCode},
+    coding::{CloseCode, Data, OpCode},
 };
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
 use crate::harness::server::Builder;
+use crate::harness::wait;
 use crate::tools::authority::Authority;
 use crate::wire::client::{Duplex, tcp};
 use crate::wire::secure::{Tls, websocket, websocket_client};
@@ -131,9 +132,26 @@ fn pings_of_the_websocket_are_answered() {
         socket.read().unwrap(),
         Message::Pong(b"still?".to_vec().into())
     );
-    // The WebSocket's goodbye is no DISCONNECT: it is answered, and the connection is over.
-    socket.close(None).unwrap();
-    let (_, _) = rest(&mut socket);
+}
+
+#[test]
+fn the_goodbye_of_a_client_is_answered() {
+    let server = builder("").start_shared();
+    for logged_in in [false, true] {
+        let mut socket = upgraded(&server);
+        if logged_in {
+            let bytes = connect(Version::V5).encode();
+            socket.send(Message::Binary(bytes.into())).unwrap();
+            assert!(matches!(socket.read().unwrap(), Message::Binary(_)));
+        }
+        let goodbye = CloseFrame {
+            code: CloseCode::Away,
+            reason: "".into(),
+        };
+        socket.close(Some(goodbye)).unwrap();
+        assert_eq!(rest(&mut socket).1, Some(1001), "RFC 6455, 5.5.1");
+    }
+    // It is no DISCONNECT, and still the end.
     server.wait_connection_events(APP, "sensor01", &[true, false]);
 }
 
@@ -306,6 +324,27 @@ fn an_upgrade_that_never_comes_is_ended_in_time() {
         let _ = stream.read_to_end(&mut Vec::new());
         server.log().wait_for(mark, &[&peer]);
     }
+    // Bytes that come one by one buy no time.
+    let mut trickle = tcp(server.address("ws"));
+    let peer = trickle.local_addr().unwrap().to_string();
+    let mut stream = trickle.try_clone().unwrap();
+    let feeder = std::thread::spawn(move || {
+        let head = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nX: ";
+        for byte in head
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(b'x', 10_000))
+        {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            wait::pause();
+        }
+        panic!("the server read a request for minutes");
+    });
+    let _ = trickle.read_to_end(&mut Vec::new());
+    feeder.join().unwrap();
+    server.log().wait_for(mark, &[&peer, "handshake failed"]);
     // After the upgrade, CONNECT has its own time.
     let (_, code) = rest(&mut upgraded(&server));
     assert!(code.is_some(), "a goodbye");

@@ -1,78 +1,85 @@
 //! One connection on a nonblocking socket.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{setsockopt, sockopt::SndBuf};
 
-use crate::error::{Error, Result, ServerFault};
+use super::Way;
+use super::websocket::{GOODBYE, News, WebSocket};
+use super::wire::Wire;
+use crate::error::{Error, Result};
 use crate::mqtt::{Reply, Scanner, Version};
 
-/// A socket with the bytes that it has not taken yet and the packet that has not come whole yet.
+/// A socket, what lies between it and MQTT, and the packet that has not come whole yet.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    wire: Wire,
+    websocket: Option<Box<WebSocket>>,
     version: Version,
     scanner: Scanner,
-    /// What the socket did not take. Its bound is the caller's: what it sends without an answer.
-    unsent: Vec<u8>,
 }
 
 impl Connection {
-    /// `stream` is nonblocking.
-    pub(crate) fn new(stream: TcpStream, version: Version) -> Self {
-        Self {
-            stream,
+    /// Connection `n` of a client; `stream` is nonblocking. Handshakes begin with what is sent first.
+    ///
+    /// # Errors
+    /// What the way needs is not there.
+    pub(crate) fn new(stream: TcpStream, way: &Way, n: usize, version: Version) -> Result<Self> {
+        Ok(Self {
+            wire: Wire::new(stream, way.tls(n)?),
+            websocket: way.websocket(),
             version,
             scanner: Scanner::default(),
-            unsent: Vec::new(),
-        }
+        })
     }
 
     /// Asks for events of this connection under `token`, edge-triggered.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> Result<()> {
         registry
             .register(
-                &mut self.stream,
+                &mut self.wire.stream,
                 token,
                 Interest::READABLE | Interest::WRITABLE,
             )
             .map_err(Error::machine("register a socket"))
     }
 
+    /// Asks for no more events there.
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> Result<()> {
+        registry
+            .deregister(&mut self.wire.stream)
+            .map_err(Error::machine("deregister a socket"))
+    }
+
     /// Bounds what the kernel takes ahead of the server, in bytes (it doubles the figure: socket(7)).
     pub(crate) fn limit_send_buffer(&self, bytes: usize) -> Result<()> {
-        setsockopt(&self.stream, SndBuf, &bytes)
+        setsockopt(&self.wire.stream, SndBuf, &bytes)
             .map_err(io::Error::from)
             .map_err(Error::machine("limit a send buffer"))
     }
 
+    /// Whether its TLS session is one from before.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.wire.is_resumed()
+    }
+
     /// Sends `bytes` after all that was sent before, and keeps what the socket does not take now.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.unsent.is_empty() {
-            let taken = self.write(bytes)?;
-            self.unsent
-                .extend_from_slice(bytes.get(taken..).unwrap_or_default());
-        } else {
-            self.unsent.extend_from_slice(bytes);
+        match &mut self.websocket {
+            None => self.wire.send(bytes),
+            Some(websocket) => self.wire.send(&websocket.wrap(bytes)),
         }
-        Ok(())
     }
 
     /// Goes on sending what was kept; to be called when the socket turns writable.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        if !self.unsent.is_empty() {
-            let unsent = std::mem::take(&mut self.unsent);
-            let taken = self.write(&unsent);
-            self.unsent = unsent;
-            self.unsent.drain(..taken?);
-        }
-        Ok(())
+        self.wire.flush()
     }
 
     /// Whether the socket has taken all that was sent.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.unsent.is_empty()
+        self.wire.is_flushed()
     }
 
     /// Reads what is there and calls `on` for each whole packet.
@@ -84,43 +91,26 @@ impl Connection {
         buffer: &mut [u8],
         mut on: impl FnMut(Reply) -> Result<()>,
     ) -> Result<()> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(0) => return Err(ServerFault::Closed.into()),
-                Ok(count) => {
-                    let bytes = buffer.get(..count).unwrap_or_default();
-                    self.scanner.feed(self.version, bytes, &mut on)?;
-                    // A short read has emptied the socket: the next byte makes a new edge (epoll(7)).
-                    if count < buffer.len() {
-                        return Ok(());
-                    }
-                }
-                Err(fault) => match fault.kind() {
-                    ErrorKind::WouldBlock => return Ok(()),
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::ConnectionReset => return Err(ServerFault::Closed.into()),
-                    _ => return Err(Error::machine("read from the server")(fault)),
-                },
-            }
+        let (version, scanner) = (self.version, &mut self.scanner);
+        let Some(websocket) = &mut self.websocket else {
+            return self
+                .wire
+                .receive(buffer, |bytes| scanner.feed(version, bytes, &mut on));
+        };
+        let mut news = News::default();
+        let received = self.wire.receive(buffer, |bytes| {
+            let some =
+                websocket.unwrap(bytes, |payload| scanner.feed(version, payload, &mut on))?;
+            news.opened |= some.opened;
+            news.goodbye |= some.goodbye;
+            Ok(())
+        });
+        if received.is_ok() && news.opened {
+            self.wire.send(&websocket.queued())?;
         }
-    }
-
-    /// Bytes that the socket took, which may be fewer than given.
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let mut taken = 0;
-        while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
-                Ok(count) => taken += count,
-                Err(fault) => match fault.kind() {
-                    ErrorKind::WouldBlock => break,
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-                        return Err(ServerFault::Closed.into());
-                    }
-                    _ => return Err(Error::machine("write to the server")(fault)),
-                },
-            }
+        if received.is_ok() && news.goodbye {
+            self.wire.send(&GOODBYE)?;
         }
-        Ok(taken)
+        received
     }
 }

@@ -6,10 +6,14 @@
 
 mod connection;
 mod open;
+mod way;
+mod websocket;
 mod window;
+mod wire;
 
 pub(crate) use connection::Connection;
 pub(crate) use open::{Target, numbered, open, short};
+pub(crate) use way::{Over, Way};
 pub(crate) use window::{Settled, Window};
 
 use std::time::{Duration, Instant};

@@ -1,13 +1,14 @@
-//! Logging in: done with blocking calls, one connection after the other, before anything is measured.
+//! Logging in: one connection after the other, before anything is measured.
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Instant;
 
 use clap::Args;
+use mio::{Events, Poll, Token};
 
-use super::{Connection, STALL, misplaced};
+use super::{Connection, STALL, Way, misplaced};
 use crate::error::{Error, Result, ServerFault};
-use crate::mqtt::{Connect, Qos, Reply, Scanner, Version, subscribe};
+use crate::mqtt::{Connect, Qos, Reply, Version, subscribe};
 
 /// Which server, and as whom.
 #[derive(Args, Clone)]
@@ -15,6 +16,8 @@ pub(crate) struct Target {
     /// Server to connect to
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883", value_parser = resolve)]
     pub address: SocketAddr,
+    #[command(flatten)]
+    pub way: Way,
     /// Protocol version to speak
     #[arg(long, value_name = "VERSION", default_value = "3.1.1")]
     pub mqtt: Version,
@@ -83,7 +86,7 @@ pub(crate) fn open(
     keep_alive: u16,
     subscription: Option<(&str, Qos)>,
 ) -> Result<Opened> {
-    let mut handshake = Handshake::start(target)?;
+    let mut handshake = Handshake::start(target, n)?;
     let receive_maximum = match handshake.exchange(&target.connect(n, keep_alive))? {
         Reply::ConnAck {
             code: 0,
@@ -115,59 +118,57 @@ pub(crate) fn open(
 }
 
 struct Handshake {
-    stream: TcpStream,
-    version: Version,
-    scanner: Scanner,
+    connection: Connection,
+    poll: Poll,
+    buffer: Vec<u8>,
 }
 
 impl Handshake {
-    fn start(target: &Target) -> Result<Self> {
+    fn start(target: &Target, n: usize) -> Result<Self> {
         let what = || format!("connect to {}", target.address);
         let stream = TcpStream::connect(target.address).map_err(Error::machine(what()))?;
         stream.set_nodelay(true).map_err(Error::machine(what()))?;
         stream
-            .set_read_timeout(Some(STALL))
+            .set_nonblocking(true)
             .map_err(Error::machine(what()))?;
+        let stream = mio::net::TcpStream::from_std(stream);
+        let mut connection = Connection::new(stream, &target.way, n, target.mqtt)?;
+        let poll = Poll::new().map_err(Error::machine("epoll"))?;
+        connection.register(poll.registry(), Token(0))?;
         Ok(Self {
-            stream,
-            version: target.mqtt,
-            scanner: Scanner::default(),
+            connection,
+            poll,
+            buffer: vec![0; 4 * 1024],
         })
     }
 
     /// Sends a packet and waits for the next one from the server.
     fn exchange(&mut self, packet: &[u8]) -> Result<Reply> {
-        self.stream
-            .write_all(packet)
-            .map_err(Error::machine("log in"))?;
-        let mut buffer = [0; 512];
+        self.connection.send(packet)?;
+        let deadline = Instant::now() + STALL;
+        let mut events = Events::with_capacity(1);
         let mut answer = None;
         loop {
-            let count = match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(ServerFault::Closed.into()),
-                Ok(count) => count,
-                Err(fault) if fault.kind() == std::io::ErrorKind::WouldBlock => {
-                    return Err(ServerFault::Stalled(STALL).into());
-                }
-                Err(fault) => return Err(Error::machine("log in")(fault)),
-            };
-            let bytes = buffer.get(..count).unwrap_or_default();
-            self.scanner.feed(self.version, bytes, |reply| {
+            self.poll
+                .poll(&mut events, Some(STALL))
+                .map_err(Error::machine("epoll"))?;
+            self.connection.flush()?;
+            self.connection.receive(&mut self.buffer, |reply| {
                 // One packet was asked for; a second one has no place before the next is sent.
                 answer.replace(reply).map(misplaced).map_or(Ok(()), Err)
             })?;
             if let Some(reply) = answer {
                 return Ok(reply);
             }
+            if Instant::now() > deadline {
+                return Err(ServerFault::Stalled(STALL).into());
+            }
         }
     }
 
-    fn finish(self) -> Result<Connection> {
-        self.stream
-            .set_nonblocking(true)
-            .map_err(Error::machine("make a socket nonblocking"))?;
-        let stream = mio::net::TcpStream::from_std(self.stream);
-        Ok(Connection::new(stream, self.version))
+    fn finish(mut self) -> Result<Connection> {
+        self.connection.deregister(self.poll.registry())?;
+        Ok(self.connection)
     }
 }
 

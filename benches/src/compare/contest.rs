@@ -6,11 +6,12 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Spec;
+use super::identity::Identity;
 use super::landfall;
 use super::machine::Machine;
 use super::server::{Running, Start};
 use super::table::{Comparison, Figure, Sample};
-use crate::client::Target;
+use crate::client::{Over, Target, Way};
 use crate::error::{Error, Result, ServerFault};
 use crate::measure::publish::Message;
 use crate::measure::{connect, idle, publish, rate};
@@ -85,14 +86,23 @@ pub(crate) fn run(spec: &Spec) -> Result<Comparison> {
             "name at least one server: --landfall BINARY, --mosquitto, --floor".to_owned(),
         ));
     }
+    if spec.floor && spec.over != Over::Tcp {
+        return Err(Error::Usage(
+            "the floor server speaks MQTT over TCP alone".to_owned(),
+        ));
+    }
+    let identity = spec.over.is_secure().then(Identity::make).transpose()?;
     let prepared = spec
         .landfall
         .as_deref()
         .map(|binary| landfall::prepare(binary, &spec, devices(&spec)))
         .transpose()?;
+    let ca = identity.as_ref().map(Identity::certificate);
     let start = Start {
         spec: &spec,
         landfall: prepared.as_ref(),
+        identity: identity.as_ref(),
+        way: Way::new(spec.over, ca, spec.resume),
     };
     let mut comparison = Comparison::new(Machine::read(), contestants.clone(), &spec);
     for round in 0..spec.rounds {
@@ -148,7 +158,7 @@ fn samples(start: &Start<'_>, contestant: Contestant, round: u16) -> Result<Vec<
         }
         let server = start.server(contestant)?;
         for measurement in group {
-            let figures = measure(start.spec, contestant, &server, measurement)
+            let figures = measure(start, contestant, &server, measurement)
                 .map_err(|fault| fault.during(&format!("{contestant}, {measurement:?}")))?;
             samples.extend(figures.into_iter().map(|(figure, value)| Sample {
                 round,
@@ -164,13 +174,14 @@ fn samples(start: &Start<'_>, contestant: Contestant, round: u16) -> Result<Vec<
 
 /// The figures of one measurement of one server.
 fn measure(
-    spec: &Spec,
+    start: &Start<'_>,
     contestant: Contestant,
     server: &Running,
     measurement: Measurement,
 ) -> Result<Vec<(Figure, f64)>> {
     use Figure as F;
-    let target = target(contestant, server);
+    let spec = start.spec;
+    let target = target(contestant, server, start.way.clone());
     let figures = match measurement {
         Measurement::Qos0 => {
             let report = publish(spec, contestant, target, Qos::AtMostOnce)?;
@@ -238,13 +249,14 @@ fn publish(
     }
 }
 
-fn target(contestant: Contestant, server: &Running) -> Target {
+fn target(contestant: Contestant, server: &Running, way: Way) -> Target {
     let device = matches!(
         contestant,
         Contestant::LandfallBlackhole | Contestant::LandfallLog
     );
     Target {
         address: server.address,
+        way,
         mqtt: Version::V311,
         client_id: "load-{i}".to_owned(),
         username: device.then(|| landfall::USERNAME.to_owned()),

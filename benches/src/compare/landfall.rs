@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use super::Spec;
 use super::http::Client;
+use super::identity::Identity;
 use super::server::{Running, folder, free_address};
+use crate::client::Over;
 use crate::error::{Error, Result};
 
 /// User name of connection n.
@@ -47,7 +49,8 @@ pub(super) struct Prepared {
 pub(super) fn prepare(binary: &Path, spec: &Spec, devices: u32) -> Result<Prepared> {
     eprintln!("registering {devices} devices");
     let api = free_address()?;
-    let mut running = start(binary, Sink::Blackhole, folder(spec)?, api)?;
+    let text = |mqtt| config(Sink::Blackhole, mqtt, api, "");
+    let mut running = start(binary, folder(spec)?, text)?;
     let token_file = running.folder().join("token");
     running.wait_until(|| fs::metadata(&token_file).is_ok_and(|file| file.len() > 0))?;
     let token = fs::read_to_string(&token_file).map_err(Error::machine("read the API token"))?;
@@ -61,7 +64,13 @@ pub(super) fn prepare(binary: &Path, spec: &Spec, devices: u32) -> Result<Prepar
 
 impl Prepared {
     /// Starts on a copy of the registered devices.
-    pub(super) fn start(&self, sink: Sink, folder: TempDir) -> Result<Running> {
+    pub(super) fn start(
+        &self,
+        sink: Sink,
+        folder: TempDir,
+        over: Over,
+        identity: Option<&Identity>,
+    ) -> Result<Running> {
         let copying = || Error::machine("copy the registry");
         let data = data_dir(folder.path());
         fs::create_dir(&data).map_err(copying())?;
@@ -71,15 +80,20 @@ impl Prepared {
                 fs::copy(entry.path(), data.join(entry.file_name())).map_err(copying())?;
             }
         }
-        start(&self.binary, sink, folder, free_address()?)
+        let (api, keys) = (free_address()?, listener(over, identity));
+        start(&self.binary, folder, |mqtt| config(sink, mqtt, api, &keys))
     }
 }
 
-fn start(binary: &Path, sink: Sink, folder: TempDir, api: SocketAddr) -> Result<Running> {
+/// Starts with a configuration for a free address.
+fn start(
+    binary: &Path,
+    folder: TempDir,
+    config: impl FnOnce(SocketAddr) -> String,
+) -> Result<Running> {
     let address = free_address()?;
     let file = folder.path().join("landfall.toml");
-    let text = config(sink, address, api);
-    fs::write(&file, text).map_err(Error::machine("write landfall.toml"))?;
+    fs::write(&file, config(address)).map_err(Error::machine("write landfall.toml"))?;
     let arguments = [
         OsStr::new("serve"),
         OsStr::new("--config"),
@@ -88,15 +102,28 @@ fn start(binary: &Path, sink: Sink, folder: TempDir, api: SocketAddr) -> Result<
     Running::start(binary, &arguments, address, folder)
 }
 
-fn config(sink: Sink, mqtt: SocketAddr, api: SocketAddr) -> String {
+/// The keys of a listener.
+fn listener(over: Over, identity: Option<&Identity>) -> String {
+    let transport = match over.is_websocket() {
+        true => "transport = \"websocket\"\n",
+        false => "",
+    };
+    let tls = identity.map(|identity| {
+        let (certificate, key) = (identity.certificate(), identity.key());
+        let (certificate, key) = (certificate.display(), key.display());
+        format!("[listeners.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n")
+    });
+    format!("{transport}{}", tls.unwrap_or_default())
+}
+
+fn config(sink: Sink, mqtt: SocketAddr, api: SocketAddr, listener: &str) -> String {
     let sink = sink.name();
     format!(
         "instance = \"bench\"
 data_dir = \"data\"
 [[listeners]]
 bind = \"{mqtt}\"
-transport = \"mqtt\"
-[api]
+{listener}[api]
 bind = \"{api}\"
 token_file = \"token\"
 [registry]

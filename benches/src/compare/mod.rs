@@ -3,6 +3,7 @@
 //! - [`contest`]: who is measured, and on what
 //! - [`server`]: starting and stopping a server of each kind
 //! - [`landfall`], [`http`]: Landfall's configuration and devices
+//! - [`identity`]: the certificate that they show
 //! - [`table`]: medians, ratios, Markdown
 //!
 //! Servers never run at the same time. Each round measures every server once, so that whatever else
@@ -10,6 +11,7 @@
 
 mod contest;
 mod http;
+mod identity;
 mod landfall;
 mod machine;
 mod server;
@@ -19,6 +21,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+
+use crate::client::Over;
 
 pub(crate) use contest::{Measurement, run};
 pub(crate) use table::Comparison;
@@ -39,6 +43,12 @@ pub(crate) struct Spec {
     /// Measurements to take
     #[arg(long, value_name = "NAME", value_delimiter = ',', default_values = ["qos0", "qos1", "rate", "connect", "idle"])]
     pub only: Vec<Measurement>,
+    /// What to speak MQTT over; the servers get a certificate of the tool's own
+    #[arg(long, value_name = "WAY", default_value = "tcp")]
+    pub over: Over,
+    /// Resume TLS sessions; else each handshake is a full one
+    #[arg(long)]
+    pub resume: bool,
     /// Rounds; each measures every server once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub rounds: u16,

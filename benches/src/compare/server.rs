@@ -14,7 +14,9 @@ use tempfile::TempDir;
 
 use super::Spec;
 use super::contest::Contestant;
+use super::identity::Identity;
 use super::landfall::{Prepared, Sink};
+use crate::client::Way;
 use crate::error::{Error, Result, ServerFault};
 
 /// How long a server may take to answer on its port, or to end after SIGTERM.
@@ -36,6 +38,10 @@ max_queued_messages 0
 pub(super) struct Start<'a> {
     pub spec: &'a Spec,
     pub landfall: Option<&'a Prepared>,
+    /// What servers of TLS show.
+    pub identity: Option<&'a Identity>,
+    /// How they are reached.
+    pub way: Way,
 }
 
 impl Start<'_> {
@@ -62,7 +68,18 @@ impl Start<'_> {
         let folder = folder(self.spec)?;
         let address = free_address()?;
         let file = folder.path().join("mosquitto.conf");
-        let listener = format!("listener {} {}\n", address.port(), address.ip());
+        let mut listener = format!("listener {} {}\n", address.port(), address.ip());
+        if self.way.over.is_websocket() {
+            listener += "protocol websockets\n";
+        }
+        if let Some(identity) = self.identity {
+            let (certificate, key) = (identity.certificate(), identity.key());
+            listener += &format!(
+                "certfile {}\nkeyfile {}\n",
+                certificate.display(),
+                key.display()
+            );
+        }
         fs::write(&file, listener + MOSQUITTO).map_err(Error::machine("write mosquitto.conf"))?;
         Running::start(
             &binary,
@@ -76,7 +93,7 @@ impl Start<'_> {
         let prepared = self
             .landfall
             .ok_or_else(|| Error::Usage("Landfall's binary is not named".to_owned()))?;
-        prepared.start(sink, folder(self.spec)?)
+        prepared.start(sink, folder(self.spec)?, self.way.over, self.identity)
     }
 }
 

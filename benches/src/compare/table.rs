@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Spec;
 use super::contest::Contestant;
 use super::machine::Machine;
+use crate::client::Over;
 
 /// A figure that is compared; the order is the table's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -96,6 +97,9 @@ pub(crate) struct Conditions {
     pub rate: u32,
     pub payload_bytes: u32,
     pub idle_connections: u32,
+    pub over: Over,
+    /// Whether TLS sessions were resumed.
+    pub resume: bool,
     /// Of `--quick`: figures that only show that the tool works.
     pub smoke: bool,
 }
@@ -112,6 +116,8 @@ impl Comparison {
                 rate: spec.rate,
                 payload_bytes: spec.size,
                 idle_connections: spec.idle,
+                over: spec.over,
+                resume: spec.resume,
                 smoke: spec.quick,
             },
             contestants,
@@ -159,8 +165,16 @@ impl Comparison {
         } else {
             ""
         };
+        let over = match conditions.over {
+            Over::Tcp => "over TCP",
+            Over::Tls if conditions.resume => "over TLS, sessions resumed",
+            Over::Tls => "over TLS, full handshakes",
+            Over::Ws => "in WebSocket",
+            Over::Wss if conditions.resume => "in WebSocket over TLS, sessions resumed",
+            Over::Wss => "in WebSocket over TLS, full handshakes",
+        };
         format!(
-            "{smoke}{} cores of {}, Linux {}; rounds: {}, of {} s; {} connections, window {}, {} bytes of JSON; \
+            "{smoke}{} cores of {}, Linux {}; {over}; rounds: {}, of {} s; {} connections, window {}, {} bytes of JSON; \
              fixed rate {}/s in all; {} idle connections.\n",
             machine.cores,
             machine.processor,
@@ -272,6 +286,8 @@ mod tests {
                 rate: 5000,
                 payload_bytes: 64,
                 idle_connections: 5000,
+                over: Over::Tcp,
+                resume: false,
                 smoke: false,
             },
             contestants: vec![

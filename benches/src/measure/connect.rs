@@ -30,11 +30,13 @@ pub(crate) struct Spec {
     pub warm_up: Duration,
 }
 
-/// Log-ins, each a TCP connect, CONNECT, CONNACK, DISCONNECT and close.
+/// Log-ins, each a TCP connect, handshakes, CONNECT, CONNACK, DISCONNECT and close.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
     pub connections: u16,
     pub connects: u64,
+    /// Of them, those that resumed a TLS session; absent without TLS.
+    pub resumed: Option<u64>,
     pub seconds: f64,
     pub connects_per_second: f64,
     pub server: Option<Cost>,
@@ -54,12 +56,19 @@ pub(crate) fn run(spec: &Spec) -> Result<Report> {
     }
     let meter = Meter::start(spec.target.pid)?;
     let started = Instant::now();
+    turnstile.resumed = 0;
     let latency = turnstile.phase(spec.duration)?.summary();
     let seconds = started.elapsed().as_secs_f64();
     let server = meter.map(|meter| meter.stop()).transpose()?;
     Ok(Report {
         connections: spec.connections,
         connects: latency.count,
+        resumed: spec
+            .target
+            .way
+            .over
+            .is_secure()
+            .then_some(turnstile.resumed),
         seconds,
         connects_per_second: ratio(latency.count as f64, seconds),
         server_cpu_us_per_connect: server.map(|cost| cost.micros_per(latency.count)),
@@ -73,6 +82,7 @@ struct Turnstile<'a> {
     /// The CONNECT packet of each slot.
     packets: Vec<Vec<u8>>,
     buffer: Vec<u8>,
+    resumed: u64,
 }
 
 /// One log-in on its way.
@@ -86,7 +96,7 @@ struct Visit {
 enum Step {
     /// The TCP connection is being made.
     Connecting,
-    /// CONNECT is sent.
+    /// CONNECT is sent, or waits for the end of the handshakes.
     LoggingIn,
     /// DISCONNECT is sent. The server closes first, so that the port that waits out TIME_WAIT is its
     /// own, and the client never runs out of ports.
@@ -101,6 +111,7 @@ impl<'a> Turnstile<'a> {
                 .map(|n| spec.target.connect(n, KEEP_ALIVE))
                 .collect(),
             buffer: vec![0; READ_BUFFER],
+            resumed: 0,
         })
     }
 
@@ -141,7 +152,8 @@ impl<'a> Turnstile<'a> {
         let connecting = || Error::machine(format!("connect to {}", self.spec.target.address));
         let stream = TcpStream::connect(self.spec.target.address).map_err(connecting())?;
         stream.set_nodelay(true).map_err(connecting())?;
-        let mut connection = Connection::new(stream, self.spec.target.mqtt);
+        let target = &self.spec.target;
+        let mut connection = Connection::new(stream, &target.way, slot, target.mqtt)?;
         connection.register(poll.registry(), Token(slot))?;
         Ok(Visit {
             connection,
@@ -159,6 +171,7 @@ impl<'a> Turnstile<'a> {
             visit.step = Step::LoggingIn;
             return Ok(false);
         }
+        visit.connection.flush()?;
         let mut accepted = false;
         let outcome = visit
             .connection
@@ -182,6 +195,7 @@ impl<'a> Turnstile<'a> {
         }
         if accepted {
             latencies.record(visit.started.elapsed());
+            self.resumed += u64::from(visit.connection.is_resumed());
             visit.connection.send(&DISCONNECT)?;
             visit.step = Step::Leaving;
         }

@@ -5,7 +5,7 @@
 //! they insist on.
 
 use crate::reader::Reader;
-use crate::record::{RecordError, first_message};
+use crate::record::{Assembler, RecordError};
 
 /// Largest ClientHello that is read, in bytes; those of post-quantum clients with a long ticket
 /// take some 5,000.
@@ -47,25 +47,43 @@ pub enum HelloError {
     Malformed,
 }
 
-/// Reads the ClientHello at the start of a connection's bytes; `None`: more bytes are needed, at
-/// most [`MAX_BYTES`].
+/// Reads the ClientHello at the start of a connection's bytes, as they come.
+#[derive(Clone, Debug)]
+pub struct HelloReader(Assembler);
+
+impl Default for HelloReader {
+    fn default() -> Self {
+        Self(Assembler::new(CLIENT_HELLO, MAX_HELLO))
+    }
+}
+
+impl HelloReader {
+    /// The ClientHello; `bytes` are all that have come so far. `None`: more are needed, at most
+    /// [`MAX_BYTES`].
+    ///
+    /// # Errors
+    /// [`HelloError`], as early as the bytes show it.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, HelloError> {
+        match bytes.first() {
+            // An MQTT CONNECT (MQTT 5, 3.1.1).
+            Some(0x10) => return Err(HelloError::Mqtt),
+            Some(b'A'..=b'Z') => return Err(HelloError::Http),
+            _ => {}
+        }
+        match self.0.read(bytes)? {
+            Some(message) => parse(message).map(Some).ok_or(HelloError::Malformed),
+            None if bytes.len() >= MAX_BYTES => Err(RecordError::TooLarge.into()),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads a ClientHello of which no more bytes will come than these; as [`HelloReader::read`].
 ///
 /// # Errors
 /// [`HelloError`], as early as the bytes show it.
 pub fn read(bytes: &[u8]) -> Result<Option<ClientHello>, HelloError> {
-    match bytes.first() {
-        // An MQTT CONNECT (MQTT 5, 3.1.1).
-        Some(0x10) => return Err(HelloError::Mqtt),
-        Some(b'A'..=b'Z') => return Err(HelloError::Http),
-        _ => {}
-    }
-    let Some(message) = first_message(bytes, CLIENT_HELLO, MAX_HELLO)? else {
-        if bytes.len() >= MAX_BYTES {
-            return Err(RecordError::TooLarge.into());
-        }
-        return Ok(None);
-    };
-    parse(&message).map(Some).ok_or(HelloError::Malformed)
+    HelloReader::default().read(bytes)
 }
 
 fn parse(message: &[u8]) -> Option<ClientHello> {

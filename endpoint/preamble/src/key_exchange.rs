@@ -3,7 +3,7 @@
 //! It is in the clear, so that the key can be looked up before the TLS library asks for it.
 
 use crate::reader::Reader;
-use crate::record::{RecordError, first_message};
+use crate::record::{Assembler, RecordError};
 
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 /// Largest message that is read: an identity of 65,535 bytes cannot be ours, and a Diffie-Hellman
@@ -12,26 +12,43 @@ pub const MAX_MESSAGE: usize = 4 * 1024;
 /// Largest number of bytes that may carry it, record heads included.
 pub const MAX_BYTES: usize = 2 * MAX_MESSAGE;
 
-/// The identity in the ClientKeyExchange that the bytes begin with; `None`: more are needed, at
-/// most [`MAX_BYTES`].
-///
-/// # Errors
-/// [`RecordError::NotHandshake`] if something else stands there; the others if it cannot be read.
-pub fn identity(bytes: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
-    let Some(message) = first_message(bytes, CLIENT_KEY_EXCHANGE, MAX_MESSAGE)? else {
-        if bytes.len() >= MAX_BYTES {
-            return Err(RecordError::TooLarge);
-        }
-        return Ok(None);
-    };
-    let mut reader = Reader::new(&message);
-    let identity = reader.vector16().ok_or(RecordError::Malformed)?;
-    Ok(Some(identity.rest().to_vec()))
+/// Reads the identity in the ClientKeyExchange that bytes begin with, as they come.
+#[derive(Clone, Debug)]
+pub struct IdentityReader(Assembler);
+
+impl Default for IdentityReader {
+    fn default() -> Self {
+        Self(Assembler::new(CLIENT_KEY_EXCHANGE, MAX_MESSAGE))
+    }
+}
+
+impl IdentityReader {
+    /// The identity; `bytes` are all that have come so far. `None`: more are needed, at most
+    /// [`MAX_BYTES`].
+    ///
+    /// # Errors
+    /// [`RecordError::NotHandshake`] if something else stands there; the others if it cannot be
+    /// read.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
+        let Some(message) = self.0.read(bytes)? else {
+            if bytes.len() >= MAX_BYTES {
+                return Err(RecordError::TooLarge);
+            }
+            return Ok(None);
+        };
+        let identity = Reader::new(message).vector16();
+        let identity = identity.ok_or(RecordError::Malformed)?;
+        Ok(Some(identity.rest().to_vec()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn identity(bytes: &[u8]) -> Result<Option<Vec<u8>>, RecordError> {
+        IdentityReader::default().read(bytes)
+    }
 
     fn record(fragment: &[u8]) -> Vec<u8> {
         let length = u16::try_from(fragment.len()).unwrap();

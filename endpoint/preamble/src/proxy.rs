@@ -64,15 +64,13 @@ fn starts_like(bytes: &[u8], start: &[u8]) -> bool {
 }
 
 fn read_v1(bytes: &[u8]) -> Result<Option<(usize, Source)>, ProxyError> {
-    let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+    let most = bytes.get(..MAX_V1).unwrap_or(bytes);
+    let Some(end) = most.windows(2).position(|pair| pair == b"\r\n") else {
         return match bytes.len() {
             ..MAX_V1 => Ok(None),
             _ => Err(ProxyError::Malformed("no end")),
         };
     };
-    if end + 2 > MAX_V1 {
-        return Err(ProxyError::Malformed("too long"));
-    }
     let line = bytes
         .get(..end)
         .and_then(|line| std::str::from_utf8(line).ok());

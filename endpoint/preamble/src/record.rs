@@ -6,6 +6,8 @@ use crate::reader::Reader;
 const HANDSHAKE: u8 = 22;
 /// Largest fragment of one record.
 const MAX_FRAGMENT: usize = 1 << 14;
+/// Content type, version, length.
+const HEAD: usize = 5;
 
 /// Why bytes are no handshake records. The peer is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,26 +23,41 @@ pub enum RecordError {
     TooLarge,
 }
 
-/// The body of the first handshake message, of type `kind` and at most `most` bytes; `None`:
-/// not all of it is there yet.
-pub(crate) fn first_message(
-    bytes: &[u8],
+/// Puts the first handshake message together from its records, as their bytes come. Each record is
+/// taken once, however small the pieces, so that a peer who sends byte by byte buys no work.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembler {
     kind: u8,
     most: usize,
-) -> Result<Option<Vec<u8>>, RecordError> {
-    let mut fragments = Fragments(Reader::new(bytes));
-    let mut message = Vec::new();
-    while let Some(fragment) = fragments.next()? {
-        message.extend_from_slice(fragment);
-        if let Some(length) = length_of(&message, kind, most)?
-            && message.len() >= 4 + length
-        {
-            message.truncate(4 + length);
-            message.drain(..4);
-            return Ok(Some(message));
+    /// Where the first record begins that is not in `message`.
+    next: usize,
+    message: Vec<u8>,
+}
+
+impl Assembler {
+    /// For a message of type `kind`, whose body has at most `most` bytes.
+    pub(crate) const fn new(kind: u8, most: usize) -> Self {
+        Self {
+            kind,
+            most,
+            next: 0,
+            message: Vec::new(),
         }
     }
-    Ok(None)
+
+    /// The message's body; `bytes` are all that have come so far. `None`: not all of it is there.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Option<&[u8]>, RecordError> {
+        while let Some((size, fragment)) = record(bytes.get(self.next..).unwrap_or_default())? {
+            self.next += size;
+            self.message.extend_from_slice(fragment);
+            if let Some(length) = length_of(&self.message, self.kind, self.most)?
+                && self.message.len() >= 4 + length
+            {
+                return Ok(self.message.get(4..4 + length));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The length in a handshake message's head.
@@ -57,35 +74,29 @@ fn length_of(message: &[u8], kind: u8, most: usize) -> Result<Option<usize>, Rec
     }
 }
 
-/// The fragments of handshake records that follow each other.
-struct Fragments<'a>(Reader<'a>);
-
-impl<'a> Fragments<'a> {
-    /// `None`: the next record is not complete.
-    fn next(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
-        let mut reader = self.0;
-        match reader.u8() {
-            None => return Ok(None),
-            Some(HANDSHAKE) => {}
-            Some(_) => return Err(RecordError::NotHandshake),
-        }
-        match reader.u8() {
-            // Any minor version: RFC 8446 says to ignore it.
-            Some(3) | None => {}
-            Some(_) => return Err(RecordError::Malformed),
-        }
-        let (Some(_), Some(length)) = (reader.u8(), reader.u16()) else {
-            return Ok(None);
-        };
-        let length = usize::from(length);
-        // Zero-length fragments of handshake types must not be sent (RFC 8446, 5.1).
-        if length == 0 || length > MAX_FRAGMENT {
-            return Err(RecordError::Malformed);
-        }
-        let fragment = reader.take(length);
-        if fragment.is_some() {
-            self.0 = reader;
-        }
-        Ok(fragment)
+/// The handshake record that the bytes begin with: its size, and its fragment; `None`: not all of it
+/// is there.
+fn record(bytes: &[u8]) -> Result<Option<(usize, &[u8])>, RecordError> {
+    let mut reader = Reader::new(bytes);
+    match reader.u8() {
+        None => return Ok(None),
+        Some(HANDSHAKE) => {}
+        Some(_) => return Err(RecordError::NotHandshake),
     }
+    match reader.u8() {
+        // Any minor version: RFC 8446 says to ignore it.
+        Some(3) | None => {}
+        Some(_) => return Err(RecordError::Malformed),
+    }
+    let (Some(_), Some(length)) = (reader.u8(), reader.u16()) else {
+        return Ok(None);
+    };
+    let length = usize::from(length);
+    // Zero-length fragments of handshake types must not be sent (RFC 8446, 5.1).
+    if length == 0 || length > MAX_FRAGMENT {
+        return Err(RecordError::Malformed);
+    }
+    Ok(reader
+        .take(length)
+        .map(|fragment| (HEAD + length, fragment)))
 }

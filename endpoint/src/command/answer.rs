@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use landfall_events::content::judge;
 
 const INBOX: &str = "command/inbox/";
 const RESPONSE: &str = "command/response/";
@@ -46,6 +47,20 @@ pub struct Answer {
     pub payload: Bytes,
     /// MIME type, if the device gave one.
     pub content_type: Option<Box<str>>,
+}
+
+/// What is said of bytes that nothing is known of.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+
+impl Answer {
+    /// The MIME type; if the device gave none, as an event's: JSON if it is, else bytes.
+    pub fn content_type(&self) -> &str {
+        let stated = self.content_type.as_deref().filter(|text| !text.is_empty());
+        stated.unwrap_or_else(|| match judge(None, &self.payload) {
+            Ok((Some("application/json"), _)) => "application/json",
+            _ => OCTET_STREAM,
+        })
+    }
 }
 
 /// A topic on which commands are answered.

@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::held::HeldCommands;
 use super::{
-    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Outcome, SessionReport,
+    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Lifetime, Outcome,
+    SessionReport,
 };
 use crate::connection::{Link, Offer};
 use crate::sessions::Sessions;
@@ -44,6 +45,22 @@ impl CommandHub {
             queue,
             outcomes,
             held,
+        }
+    }
+
+    /// Sends or holds a command, as its sender wishes.
+    ///
+    /// # Errors
+    ///
+    /// As [`CommandHub::send`] and [`CommandHub::hold`].
+    pub async fn take(
+        self: &Arc<Self>,
+        request: CommandRequest,
+        ttl: Option<Lifetime>,
+    ) -> Result<CommandReport, CommandError> {
+        match ttl {
+            Some(ttl) => self.hold(request, ttl).await,
+            None => self.send(request).await,
         }
     }
 

@@ -88,6 +88,9 @@ pub enum CommandError {
     /// The name cannot be a topic level.
     #[error("{0}")]
     BadName(String),
+    /// What the sender asks for is out of bounds, or contradicts itself.
+    #[error("{0}")]
+    BadRequest(String),
     /// A property that no packet can carry.
     #[error("{0}: no string that MQTT can carry, or one too many")]
     BadProperty(String),
@@ -134,6 +137,7 @@ impl CommandError {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::BadName(_) => "bad_command_name",
+            Self::BadRequest(_) => "bad_query",
             Self::BadProperty(_) => "bad_property",
             Self::UnknownApplication => "unknown_application",
             Self::UnknownDevice => "unknown_device",
@@ -150,6 +154,22 @@ impl CommandError {
         }
     }
 
+    /// The status of HTTP that says who is to blame.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::BadName(_) | Self::BadRequest(_) | Self::BadProperty(_) => 400,
+            Self::UnknownApplication
+            | Self::UnknownDevice
+            | Self::NotConnected
+            | Self::NotSubscribed => 404,
+            Self::QueueFull | Self::CannotAnswer => 409,
+            Self::TooLarge => 413,
+            Self::Refused(_) => 502,
+            Self::Unavailable => 503,
+            Self::Expired | Self::NoAcknowledgement | Self::NoAnswer => 504,
+        }
+    }
+
     /// Whether trying again, when the device subscribes anew, leads nowhere. A device that is
     /// unknown now may be created again, as another one.
     pub(super) const fn is_final(&self) -> bool {
@@ -160,6 +180,7 @@ impl CommandError {
                 | Self::Expired
                 | Self::BadName(_)
                 | Self::BadProperty(_)
+                | Self::BadRequest(_)
                 | Self::UnknownApplication
                 | Self::UnknownDevice
         )

@@ -10,6 +10,7 @@
 //! - Unknown keys are refused, with the line (or the variable) that holds them.
 
 mod api;
+mod command_sources;
 mod error;
 mod limits;
 mod listener;
@@ -34,6 +35,7 @@ use error::Flaw;
 use source::Source;
 
 pub use api::ApiConfig;
+pub use command_sources::{CommandSourceConfig, NatsSourceConfig};
 pub use error::{ConfigError, Place};
 pub use limits::LimitsConfig;
 pub use listener::{
@@ -47,8 +49,8 @@ pub use registry::{RegistryConfig, Store};
 pub use sinks::KafkaSinkConfig;
 pub use sinks::{
     FileSinkConfig, HttpLogIn, HttpSinkConfig, Identity, KeyStore, LogSinkConfig, Material,
-    MqttSinkConfig, NatsLogIn, NatsSinkConfig, Secret, SinkConfig, SinkKind, StdoutSinkConfig,
-    TlsClientConfig,
+    MqttSinkConfig, NatsLogIn, NatsSinkConfig, NatsTlsFiles, Secret, SinkConfig, SinkKind,
+    StdoutSinkConfig, TlsClientConfig,
 };
 
 /// Everything the server is told before it starts.
@@ -74,6 +76,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     /// Where events go: `[[sinks]]`. None given: one durable log named `events`.
     pub sinks: Vec<SinkConfig>,
+    /// Where commands come from, beside HTTP: `[[command_sources]]`.
+    pub command_sources: Vec<CommandSourceConfig>,
     /// The process's own log: `[log]`.
     pub log: LogConfig,
 }
@@ -205,6 +209,8 @@ struct Root {
     #[serde(default)]
     registry: RegistryConfig,
     #[serde(default)]
+    command_sources: Vec<CommandSourceConfig>,
+    #[serde(default)]
     log: LogConfig,
 }
 
@@ -248,6 +254,8 @@ impl Root {
             ops: self.ops.map(ops::RawOps::resolve),
             registry: self.registry.resolve(folder)?,
             sinks: sinks::resolve(sinks, folder)?,
+            command_sources: command_sources::resolve(self.command_sources, folder)
+                .map_err(Flaw::whole)?,
             log: self.log,
             data_dir,
         })

@@ -72,6 +72,7 @@ impl Options {
             }),
             registry: RegistryConfig::default(),
             sinks: vec![SinkConfig::default_log()],
+            command_sources: Vec::new(),
             log: LogConfig {
                 level: self.log_level.clone(),
                 ..LogConfig::default()

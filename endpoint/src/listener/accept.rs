@@ -4,15 +4,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entrance, Listening, Peer, Socket};
+use super::{Bound, Entrance, Listening, Peer, Socket};
 use crate::server::Shared;
+use crate::telemetry::{AcceptFailed, ConnectionShed, Seldom};
 
 /// Pause after a failed accept: descriptors come back only when connections end.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts and serves until the server stops.
-pub async fn serve(listening: Listening, entrance: Arc<Entrance>, shared: Arc<Shared>) {
+pub async fn serve(
+    bound: Bound,
+    listening: Listening,
+    entrance: Arc<Entrance>,
+    shared: Arc<Shared>,
+) {
+    let (mut failures, mut sheds) = (Seldom::default(), Seldom::default());
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -22,34 +29,46 @@ pub async fn serve(listening: Listening, entrance: Arc<Entrance>, shared: Arc<Sh
         match accepted {
             Ok((socket, peer)) => {
                 pause = FIRST_PAUSE;
-                admit(socket, peer, &entrance, &shared);
+                if !admit(socket, peer, &entrance, &shared) {
+                    let shed = ConnectionShed { listener: &bound };
+                    shed.emit(&shared.telemetry, sheds.ask(shared.clock.now()));
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, pause_ms = pause.as_millis(), "cannot accept connections");
-                tokio::time::sleep(pause).await;
+                let failed = AcceptFailed {
+                    listener: &bound,
+                    error: &error,
+                };
+                failed.emit(&shared.telemetry, failures.ask(shared.clock.now()));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = shared.stopped() => return,
+                }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
 }
 
-fn admit(socket: Socket, peer: Peer, entrance: &Arc<Entrance>, shared: &Arc<Shared>) {
+/// Starts to serve a connection. False: there is no place for it.
+fn admit(socket: Socket, peer: Peer, entrance: &Arc<Entrance>, shared: &Arc<Shared>) -> bool {
     let Some(place) = shared.places.take() else {
-        shared.telemetry.connections_shed.inc();
-        return;
+        return false;
     };
     if let Socket::Tcp(stream) = &socket
         // Acknowledgements are small and already coalesced.
         && stream.set_nodelay(true).is_err()
     {
-        return;
+        // The client is gone already.
+        return true;
     }
     let (entrance, shared) = (Arc::clone(entrance), Arc::clone(shared));
     tokio::spawn(async move {
         entrance.serve(socket, peer, shared).await;
         drop(place);
     });
+    true
 }
 
 /// The client went away before it was accepted; the next one may be well.

@@ -103,7 +103,7 @@ impl Entrance {
             tls: tls.map(Arc::new),
             upgrader: websocket.map(|websocket| Upgrader {
                 config: websocket.clone(),
-                largest: limits.maximum_packet_size.get() as usize,
+                largest: limits.maximum_packet_size.get().into(),
                 patience: limits.handshake_timeout,
             }),
             patience: limits.handshake_timeout,
@@ -192,11 +192,13 @@ impl Entrance {
                 stream,
                 proven: origin.proven,
             } = secured;
-        } else if self.upgrader.is_some() {
-            stream = without_surprise(Rewind::new(stream)).await?;
         }
         if let Some(upgrader) = &self.upgrader {
-            stream = websocket::upgrade(stream, upgrader, *peer, shared).await?;
+            let mut http = Rewind::new(stream);
+            if self.tls.is_none() {
+                expect_http(&mut http).await?;
+            }
+            stream = websocket::upgrade(http, upgrader, *peer, shared).await?;
         }
         Ok((stream, origin))
     }
@@ -216,7 +218,7 @@ impl Entrance {
 }
 
 /// Looks at the first bytes of what should be HTTP, and puts them back.
-async fn without_surprise(mut stream: Rewind<BoxStream>) -> Result<BoxStream, Failure> {
+async fn expect_http(stream: &mut Rewind<BoxStream>) -> Result<(), Failure> {
     let mut first = Vec::new();
     if !stream.read_more(&mut first).await? {
         return Err(UpgradeError::Probe.into());
@@ -226,7 +228,7 @@ async fn without_surprise(mut stream: Rewind<BoxStream>) -> Result<BoxStream, Fa
         Ok(_) => Err(Failure::UnexpectedTls),
         Err(_) => {
             stream.put_back(first);
-            Ok(Box::new(stream))
+            Ok(())
         }
     }
 }

@@ -3,6 +3,7 @@
 mod changes;
 mod key_material;
 mod open_sinks;
+mod open_sources;
 mod places;
 mod start;
 
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::auth::Throttle;
 use crate::clock::Clock;
+use crate::command::nats::NatsSource;
 use crate::command::{self, CommandHub};
 use crate::config::Config;
 use crate::listener::{Bound, Entrance, Listening};
@@ -121,6 +123,7 @@ pub struct Server {
     shared: Arc<Shared>,
     addresses: Addresses,
     listeners: Vec<Open>,
+    sources: Vec<NatsSource>,
     api: TcpListener,
     ops: Option<TcpListener>,
 }
@@ -159,6 +162,7 @@ impl Server {
         let Self {
             shared,
             listeners,
+            sources,
             api,
             ops,
             ..
@@ -168,6 +172,11 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
+        for source in sources {
+            let up = &shared.telemetry.command_source_up;
+            let up = up.with_label_values(&[&source.name]);
+            tasks.spawn(command::nats::run(source, Arc::clone(&shared.hub), up));
+        }
         tasks.spawn(command::held::sweep(Arc::clone(&shared.hub)));
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();
@@ -202,8 +211,9 @@ impl Open {
             tasks.spawn(listener::tls::watch(tls, name, shared.reload.subscribe()));
         }
         for socket in self.sockets {
-            let entrance = Arc::clone(&self.entrance);
-            tasks.spawn(listener::serve(socket, entrance, Arc::clone(shared)));
+            let (bound, entrance) = (self.bound.clone(), Arc::clone(&self.entrance));
+            let shared = Arc::clone(shared);
+            tasks.spawn(listener::serve(bound, socket, entrance, shared));
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::open_sinks::{open_sinks, reach};
+use super::open_sources::open_sources;
 use super::{Addresses, Open, Places, Server, Shared};
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
@@ -49,6 +50,14 @@ pub enum StartError {
     /// A sink cannot be opened.
     #[error("sink {name}: {reason}")]
     Sink {
+        /// Its configured name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A command source cannot be opened.
+    #[error("command source {name}: {reason}")]
+    CommandSource {
         /// Its configured name.
         name: String,
         /// Why.
@@ -96,6 +105,7 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         ops: ops.as_ref().and_then(|ops| ops.local_addr().ok()),
     };
     make_data_dir(&config)?;
+    let sources = open_sources(&config)?;
     let registry = open_registry(&config).await?;
     let shared = Arc::new(
         tokio::task::spawn_blocking(|| open(config, registry))
@@ -115,6 +125,7 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         shared,
         addresses,
         listeners,
+        sources,
         api,
         ops,
     })

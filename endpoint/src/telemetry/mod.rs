@@ -1,6 +1,7 @@
 //! Named events, each of which is a log line and a metric at once.
 
 mod connection;
+mod listener;
 mod sinks;
 mod throttle;
 
@@ -10,6 +11,7 @@ pub use connection::{
     ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInOutcome, PublishRefused,
     Stage, SubscriptionRefused, WillDropped,
 };
+pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
 
@@ -37,10 +39,14 @@ pub struct Telemetry {
     pub subscriptions_refused: IntCounter,
     /// Commands, by outcome.
     pub commands: IntCounterVec,
+    /// Whether each command source is connected.
+    pub command_source_up: IntGaugeVec,
     /// Publishes that answer commands: `taken` by who asked, `unwanted` or `malformed`.
     pub command_answers: IntCounterVec,
     /// Connections that were closed unserved because all places were taken.
     pub connections_shed: IntCounter,
+    /// Times that no connection could be accepted, for want of descriptors or memory.
+    pub accepts_failed: IntCounter,
 }
 
 impl Telemetry {
@@ -66,6 +72,14 @@ impl Telemetry {
             &["transport", "version"],
         )?;
         registry.register(Box::new(connections.clone()))?;
+        let command_source_up = IntGaugeVec::new(
+            Opts::new(
+                "landfall_command_source_up",
+                "1 while the command source is connected",
+            ),
+            &["source"],
+        )?;
+        registry.register(Box::new(command_source_up.clone()))?;
         let handshakes_failed = IntCounterVec::new(
             Opts::new(
                 "landfall_handshakes_failed_total",
@@ -105,6 +119,7 @@ impl Telemetry {
                 "SUBSCRIBE packets with a filter that was not granted",
             )?,
             commands: counters("landfall_commands_total", "Commands by outcome", "outcome")?,
+            command_source_up,
             command_answers: counters(
                 "landfall_command_answers_total",
                 "Publishes that answer commands, by whether anybody waited",
@@ -113,6 +128,10 @@ impl Telemetry {
             connections_shed: counter(
                 "landfall_connections_shed_total",
                 "Connections closed unserved because all places were taken",
+            )?,
+            accepts_failed: counter(
+                "landfall_accepts_failed_total",
+                "Times that no connection could be accepted, for want of descriptors or memory",
             )?,
             registry,
         })

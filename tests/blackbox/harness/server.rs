@@ -33,6 +33,7 @@ pub(crate) struct Builder {
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
     unready: bool,
+    descriptors: Option<u32>,
 }
 
 /// A running server. It is killed when dropped, and its log is then searched for secrets.
@@ -94,6 +95,12 @@ impl Builder {
 
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Allows the process this many file descriptors, and no more.
+    pub(crate) fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
         self
     }
 
@@ -162,7 +169,15 @@ impl Builder {
     fn spawn(&self, folder: &Path, ports: &Ports, log: &Log) -> Process {
         let file = folder.join("landfall.toml");
         fs::write(&file, self.configuration(folder, ports)).expect("a writable folder");
-        let mut command = Command::new(BINARY);
+        let mut command = match self.descriptors {
+            None => Command::new(BINARY),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, BINARY]);
+                shell
+            }
+        };
         command
             .args(["serve", "--config"])
             .arg(&file)
@@ -239,6 +254,7 @@ impl Server {
             data_dir: None,
             environment: Vec::new(),
             unready: false,
+            descriptors: None,
         }
     }
 

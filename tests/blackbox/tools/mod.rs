@@ -2,8 +2,11 @@
 
 pub(crate) mod authority;
 pub(crate) mod broker;
+pub(crate) mod browser;
 pub(crate) mod kafka;
 pub(crate) mod mosquitto;
+pub(crate) mod nats;
 pub(crate) mod node;
+pub(crate) mod openssl;
 pub(crate) mod paho;
 pub(crate) mod postgres;

@@ -4,6 +4,7 @@
 
 pub(crate) mod client;
 pub(crate) mod encode;
+pub(crate) mod fragment;
 pub(crate) mod load;
 pub(crate) mod packet;
 pub(crate) mod secure;

@@ -4,10 +4,15 @@ use std::io::{self, Cursor, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::WantsClientCert;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    ALL_VERSIONS, ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
 
@@ -22,35 +27,36 @@ pub(crate) struct Tls(Arc<ClientConfig>);
 impl Tls {
     /// Trusts an authority (PEM).
     pub(crate) fn trusting(authority: &str) -> Self {
-        Self::build(authority, None)
+        Self(Arc::new(
+            builder(authority, ALL_VERSIONS).with_no_client_auth(),
+        ))
+    }
+
+    /// The same, and speaks TLS 1.2 alone.
+    pub(crate) fn trusting_in_1_2(authority: &str) -> Self {
+        let builder = builder(authority, &[&rustls::version::TLS12]);
+        Self(Arc::new(builder.with_no_client_auth()))
     }
 
     /// Trusts an authority, and shows a certificate if it is asked.
     pub(crate) fn showing(authority: &str, issued: &Issued) -> Self {
-        Self::build(authority, Some(issued))
+        Self::showing_with_key(authority, &issued.chain, &issued.key, ALL_VERSIONS)
     }
 
-    fn build(authority: &str, issued: Option<&Issued>) -> Self {
-        let mut roots = RootCertStore::empty();
-        for root in certificates(authority) {
-            roots.add(root).unwrap();
-        }
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match issued {
-            None => builder.with_no_client_auth(),
-            Some(issued) => {
-                let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-                builder
-                    .with_client_auth_cert(certificates(&issued.chain), key)
-                    .unwrap()
-            }
-        };
-        config.resumption = Resumption::in_memory_sessions(8);
-        Self(Arc::new(config))
+    /// As [`Tls::showing`] with any key, be it the certificate's or not.
+    pub(crate) fn showing_with_key(
+        authority: &str,
+        chain: &str,
+        key: &str,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Self {
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let key = any_supported_type(&key).unwrap();
+        let certified = SingleCertAndKey::from(CertifiedKey::new(certificates(chain), key));
+        let builder = builder(authority, versions);
+        Self(Arc::new(
+            builder.with_client_cert_resolver(Arc::new(certified)),
+        ))
     }
 
     /// The same, asking for these protocols (ALPN).
@@ -84,6 +90,21 @@ impl Tls {
         let secure = self.connect(address, "localhost").expect("a TLS handshake");
         secure.client(version)
     }
+}
+
+fn builder(
+    authority: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates(authority) {
+        roots.add(root).unwrap();
+    }
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
 }
 
 /// An established TLS connection.

@@ -75,6 +75,19 @@ fn reads_one_that_is_split_over_many_records() {
 }
 
 #[test]
+fn reads_one_that_comes_byte_by_byte() {
+    let message = hello(&[0x1301], Some(&[names(b"a"), psk(&[b"a@b"])].concat()));
+    for size in [1, 3, 1 << 14] {
+        let bytes = records(&message, size);
+        let mut reader = HelloReader::default();
+        for end in 0..bytes.len() {
+            assert_eq!(reader.read(&bytes[..end]), Ok(None), "cut at {end}");
+        }
+        assert_eq!(reader.read(&bytes), read(&bytes));
+    }
+}
+
+#[test]
 fn reads_one_without_extensions() {
     let found = read(&records(&hello(&[0x00ae], None), 100))
         .unwrap()
@@ -134,7 +147,8 @@ fn knows_psk_suites_and_rsa_key_exchange() {
 }
 
 proptest! {
-    /// Whatever comes, and wherever it is cut: no panic, and an error stays an error.
+    /// Whatever comes, and wherever it is cut: no panic, an error stays an error, and the pieces are
+    /// judged like the whole.
     #[test]
     fn any_bytes_are_judged_the_same_from_some_length_on(
         mut bytes in proptest::collection::vec(any::<u8>(), 0..200),
@@ -144,8 +158,12 @@ proptest! {
             bytes[..5].copy_from_slice(&[22, 3, 1, 0, 150]);
         }
         let mut refused = false;
+        let mut reader = HelloReader::default();
         for end in 0..=bytes.len() {
             let result = read(&bytes[..end]);
+            if !refused {
+                prop_assert_eq!(&reader.read(&bytes[..end]), &result);
+            }
             prop_assert!(!refused || result.is_err());
             refused |= result.is_err();
         }

@@ -1,19 +1,11 @@
 //! What the request of a command says beside its payload: query and headers.
 
-use std::time::Duration;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
 
-use crate::command::{Lifetime, UserProperty};
+use crate::command::{UserProperty, Wishes};
 
 use super::ApiError;
-
-/// How long to wait for the outcome, if the request does not say.
-const DEFAULT_TIMEOUT: f64 = 5.0;
-const MOST_TIMEOUT: f64 = 60.0;
-/// Longest time that a command may be held: 30 days, in seconds.
-const MOST_TTL: u32 = 30 * 24 * 60 * 60;
 
 /// A user property of the command: `NAME=VALUE`. May stand several times.
 const USER_PROPERTY: HeaderName = HeaderName::from_static("landfall-user-property");
@@ -33,7 +25,7 @@ pub(super) struct Query {
     timeout: Option<f64>,
     /// Wait for the device's answer, and pass it on.
     #[serde(default)]
-    pub(super) response: bool,
+    response: bool,
     /// Hold the command for this many seconds, until the device has taken it.
     #[param(minimum = 1, maximum = 2_592_000)]
     ttl: Option<u32>,
@@ -43,60 +35,15 @@ pub(super) struct Query {
     expiry: Option<u32>,
 }
 
-/// How long a command is waited for, kept, and of use.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) timeout: Duration,
-    pub(super) ttl: Option<Lifetime>,
-    pub(super) expiry: Option<Lifetime>,
-}
-
-impl Way {
-    pub(super) fn of(query: &Query) -> Result<Self, ApiError> {
-        let refuse = |message: &str| Err(ApiError::bad_request("bad_query", message));
-        if query.response && query.ttl.is_some() {
-            return refuse("a held command has no answer: give response or ttl");
+impl Query {
+    pub(super) fn wishes(&self) -> Wishes {
+        Wishes {
+            timeout: self.timeout,
+            response: self.response,
+            ttl: self.ttl,
+            expiry: self.expiry,
         }
-        if query.ttl.is_some() && query.expiry.is_some() {
-            return refuse("a held command is of use as long as it is held: give ttl or expiry");
-        }
-        if query.ttl.is_some_and(|ttl| ttl > MOST_TTL) {
-            return refuse("ttl is 1 to 2592000 seconds, which are 30 days");
-        }
-        let timeout = timeout(query.timeout)?;
-        if query.response && timeout.is_zero() {
-            return refuse("whoever wants the answer waits for it: timeout is above 0");
-        }
-        Ok(Self {
-            timeout,
-            ttl: lifetime("ttl", query.ttl)?,
-            expiry: lifetime("expiry", query.expiry)?,
-        })
     }
-}
-
-fn lifetime(name: &str, seconds: Option<u32>) -> Result<Option<Lifetime>, ApiError> {
-    let Some(seconds) = seconds else {
-        return Ok(None);
-    };
-    match Lifetime::of_seconds(seconds) {
-        Some(lifetime) => Ok(Some(lifetime)),
-        None => Err(ApiError::bad_request(
-            "bad_query",
-            format_args!("{name} is at least 1 second"),
-        )),
-    }
-}
-
-fn timeout(seconds: Option<f64>) -> Result<Duration, ApiError> {
-    let seconds = seconds.unwrap_or(DEFAULT_TIMEOUT);
-    if !(0.0..=MOST_TIMEOUT).contains(&seconds) {
-        return Err(ApiError::bad_request(
-            "bad_query",
-            format_args!("timeout is 0 to {MOST_TIMEOUT} seconds"),
-        ));
-    }
-    Ok(Duration::from_secs_f64(seconds))
 }
 
 pub(super) fn content_type(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
@@ -141,34 +88,6 @@ fn text<'h>(name: &str, value: &'h HeaderValue) -> Result<&'h str, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_timeout_is_five_seconds_unless_the_sender_says_up_to_sixty() {
-        assert_eq!(timeout(None).unwrap(), Duration::from_secs(5));
-        assert_eq!(timeout(Some(0.0)).unwrap(), Duration::ZERO);
-        assert_eq!(timeout(Some(0.25)).unwrap(), Duration::from_millis(250));
-        assert_eq!(timeout(Some(60.0)).unwrap(), Duration::from_secs(60));
-        for wrong in [-1.0, 60.5, f64::NAN, f64::INFINITY] {
-            assert_eq!(timeout(Some(wrong)).unwrap_err().code(), "bad_query");
-        }
-    }
-
-    #[test]
-    fn what_contradicts_itself_is_refused() {
-        let query = |text: &str| -> Query { serde_json::from_str(text).unwrap() };
-        for wrong in [
-            r#"{"command":"x","response":true,"ttl":5}"#,
-            r#"{"command":"x","expiry":5,"ttl":5}"#,
-            r#"{"command":"x","response":true,"timeout":0}"#,
-            r#"{"command":"x","ttl":0}"#,
-            r#"{"command":"x","expiry":0}"#,
-            r#"{"command":"x","ttl":2592001}"#,
-        ] {
-            assert_eq!(Way::of(&query(wrong)).unwrap_err().code(), "bad_query");
-        }
-        Way::of(&query(r#"{"command":"x","ttl":2592000,"timeout":0}"#)).unwrap();
-        Way::of(&query(r#"{"command":"x","expiry":4294967295}"#)).unwrap();
-    }
 
     #[test]
     fn trace_context_and_our_own_header_become_user_properties() {

@@ -1,13 +1,12 @@
 //! Held commands: seen and revoked.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use landfall_events::event::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::command::held::HeldCommand;
+use crate::command::{held::HeldCommand, rfc3339};
 
 use super::{Api, ApiError, ErrorBody, input::Segments};
 
@@ -48,10 +47,6 @@ impl From<HeldCommand> for Held {
             expires: rfc3339(held.expires),
         }
     }
-}
-
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    String::from_utf8_lossy(&Timestamp::from(time).rfc3339()).into_owned()
 }
 
 /// List held commands

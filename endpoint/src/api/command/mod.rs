@@ -26,20 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 
 impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
-        let status = match &error {
-            CommandError::BadName(_) | CommandError::BadProperty(_) => StatusCode::BAD_REQUEST,
-            CommandError::UnknownApplication
-            | CommandError::UnknownDevice
-            | CommandError::NotConnected
-            | CommandError::NotSubscribed => StatusCode::NOT_FOUND,
-            CommandError::QueueFull | CommandError::CannotAnswer => StatusCode::CONFLICT,
-            CommandError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            CommandError::Refused(_) => StatusCode::BAD_GATEWAY,
-            CommandError::Expired | CommandError::NoAcknowledgement | CommandError::NoAnswer => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
-            CommandError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        };
+        let status = StatusCode::from_u16(error.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::new(status, error.as_str(), error)
     }
 }
@@ -55,6 +43,7 @@ mod tests {
         let status = |error: CommandError| ApiError::from(error).into_response().status().as_u16();
         assert_eq!(status(CommandError::BadName("x".to_owned())), 400);
         assert_eq!(status(CommandError::BadProperty("x".to_owned())), 400);
+        assert_eq!(status(CommandError::BadRequest("x".to_owned())), 400);
         assert_eq!(status(CommandError::UnknownApplication), 404);
         assert_eq!(status(CommandError::UnknownDevice), 404);
         assert_eq!(status(CommandError::NotConnected), 404);

@@ -9,16 +9,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use landfall_events::content::judge;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::command::{self, CommandReport, CommandRequest, Delivered, HeldReport, Outcome};
+use crate::command::{self, CommandReport, CommandRequest, Outcome, Told, Way};
 
 use super::{
     Api, ApiError, ErrorBody,
-    ask::{self, Query, Way},
-    held,
+    ask::{self, Query},
     input::{self, Parameters, Segments},
 };
 
@@ -48,9 +44,9 @@ const VIA: HeaderName = HeaderName::from_static("landfall-via");
     responses(
         (status = 200, description =
             "It was acknowledged, or sent at QoS 0; with `response`: what the device answered, in \
-             the device's content type, and no such object", body = Answer),
+             the device's content type, and no such object", body = Told),
         (status = 202, description =
-            "It was handed over, and nobody waits for more; or it is held", body = Answer),
+            "It was handed over, and nobody waits for more; or it is held", body = Told),
         (status = 404, description =
             "`unknown_application`, `unknown_device`, `not_connected`, `not_subscribed`",
             body = ErrorBody),
@@ -69,7 +65,7 @@ pub(super) async fn send(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let way = Way::of(&query)?;
+    let way = Way::of(&query.wishes())?;
     let content_type = ask::content_type(&headers)?;
     let user_properties = ask::user_properties(&headers)?;
     let limit = api.shared.config.limits.maximum_packet_size.get();
@@ -83,115 +79,27 @@ pub(super) async fn send(
         user_properties,
         expiry: way.expiry,
         timeout: way.timeout,
-        wants_answer: query.response,
+        wants_answer: way.wants_answer,
     };
-    let report = match way.ttl {
-        Some(ttl) => api.shared.hub.hold(request, ttl).await?,
-        None => api.shared.hub.send(request).await?,
-    };
+    let report = api.shared.hub.take(request, way.ttl).await?;
     Ok(match &report.answer {
         Some(given) => pass_on(given),
         None => answer(&report),
     })
 }
 
-/// What became of a command.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CommandOutcome, example = json!({
-    "outcome": "acknowledged",
-    "deliveries": [{
-        "device": "sensor01", "via": "sensor01", "qos": 1, "instance": "landfall",
-        "latencyMs": 0.277,
-    }],
-}))]
-struct Answer<'a> {
-    /// `acknowledged`, `sent`, `handedOver` or `held`.
-    outcome: &'static str,
-    /// One for each connection that it went to.
-    deliveries: Vec<Delivery<'a>>,
-    /// How it is held.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<Holding>,
-}
-
-/// How a command is held.
-#[derive(Serialize, ToSchema)]
-struct Holding {
-    /// Its number, by which it can be revoked.
-    id: String,
-    /// When it is dropped: RFC 3339, UTC.
-    #[schema(format = DateTime)]
-    expires: String,
-}
-
-impl From<HeldReport> for Holding {
-    fn from(held: HeldReport) -> Self {
-        Self {
-            id: held.id.to_string(),
-            expires: held::rfc3339(held.expires),
-        }
-    }
-}
-
-/// A connection that a command went to.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Delivery<'a> {
-    /// The device the command is for.
-    device: &'a str,
-    /// The connected device that it was delivered to: the device itself, or its gateway.
-    via: &'a str,
-    /// Quality of service of the delivery: 0 or 1.
-    #[schema(maximum = 1)]
-    qos: u8,
-    /// The instance that the device is connected to.
-    instance: &'a str,
-    /// From the hand-over to the connection to its acknowledgement (QoS 0: to the write), in
-    /// milliseconds, with a fraction.
-    latency_ms: f64,
-}
-
 fn answer(report: &CommandReport) -> Response {
-    let (status, outcome) = match report.outcome {
-        Outcome::Acknowledged => (StatusCode::OK, "acknowledged"),
-        Outcome::Sent => (StatusCode::OK, "sent"),
-        Outcome::Answered => (StatusCode::OK, "answered"),
-        Outcome::HandedOver => (StatusCode::ACCEPTED, "handedOver"),
-        Outcome::Held => (StatusCode::ACCEPTED, "held"),
+    let status = match report.outcome {
+        Outcome::Acknowledged | Outcome::Sent | Outcome::Answered => StatusCode::OK,
+        Outcome::HandedOver | Outcome::Held => StatusCode::ACCEPTED,
     };
-    let deliveries = report.deliveries.iter().map(delivery).collect();
-    (
-        status,
-        Json(Answer {
-            outcome,
-            deliveries,
-            held: report.held.map(Holding::from),
-        }),
-    )
-        .into_response()
-}
-
-fn delivery(delivered: &Delivered) -> Delivery<'_> {
-    Delivery {
-        device: &delivered.device,
-        via: &delivered.via,
-        qos: delivered.qos,
-        instance: &delivered.instance,
-        // Whole microseconds: more digits would pretend.
-        latency_ms: (delivered.latency.as_secs_f64() * 1e6).round() / 1e3,
-    }
+    (status, Json(Told::of(report))).into_response()
 }
 
 /// The device's own answer, as it is.
 fn pass_on(given: &command::Answer) -> Response {
-    let stated = given.content_type.as_deref();
-    let stated = stated.and_then(|text| HeaderValue::from_str(text).ok());
-    // As an event's: JSON if it is, else bytes.
-    let found = || match judge(None, &given.payload) {
-        Ok((Some("application/json"), _)) => HeaderValue::from_static("application/json"),
-        _ => HeaderValue::from_static("application/octet-stream"),
-    };
-    let content_type = stated.unwrap_or_else(found);
+    let content_type = HeaderValue::from_str(given.content_type())
+        .unwrap_or(HeaderValue::from_static(command::OCTET_STREAM));
     let mut response = given.payload.clone().into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
@@ -199,28 +107,4 @@ fn pass_on(given: &command::Answer) -> Response {
         headers.insert(VIA, via);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn an_answer_lists_each_delivery() {
-        let delivered = Delivered {
-            device: "sensor02".to_owned(),
-            via: "gateway01".to_owned(),
-            qos: 1,
-            instance: "landfall".to_owned(),
-            latency: Duration::from_nanos(1_234_567),
-        };
-        let shown = serde_json::to_value(delivery(&delivered)).unwrap();
-        let expected = serde_json::json!({
-            "device": "sensor02", "via": "gateway01", "qos": 1, "instance": "landfall",
-            "latencyMs": 1.235,
-        });
-        assert_eq!(shown, expected);
-    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use toml::Spanned;
 
 use crate::config::error::Flaw;
-use crate::listener::suites;
+use crate::listener::suites::{self, Kind};
 
 /// TLS of one listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub struct TlsConfig {
     /// Lowest version. Default 1.2.
     pub minimum_version: TlsVersion,
     /// Cipher suites by their IANA names, in the order of preference. Default: all that are secure.
+    /// Each must be one that the other keys allow.
     pub cipher_suites: Vec<String>,
     /// Whether clients that offer nothing but RSA key exchange are served. Default `false`.
     /// Danger: it has no forward secrecy; whoever gets the key later can read what was recorded.
@@ -97,14 +98,41 @@ pub(super) fn resolve(tls: Spanned<RawTls>, folder: &Path) -> Result<TlsConfig, 
     if certificates.is_empty() && !raw.psk {
         return Err(flaw("certificate and key are missing"));
     }
-    Ok(TlsConfig {
+    let config = TlsConfig {
         certificates,
         client_certificates: raw.client_certificates,
         psk: raw.psk,
         minimum_version: raw.minimum_version,
         cipher_suites: raw.cipher_suites,
         legacy_rsa: raw.legacy_rsa,
-    })
+    };
+    match config.useless_suite() {
+        Some(reason) => Err(flaw(&reason)),
+        None => Ok(config),
+    }
+}
+
+impl TlsConfig {
+    /// Why a suite that is named can never be agreed on.
+    fn useless_suite(&self) -> Option<String> {
+        let suites = suites::chosen(&self.cipher_suites).into_iter();
+        let mut named = suites.filter(|_| !self.cipher_suites.is_empty());
+        named.find_map(|suite| {
+            let why = match suite.kind {
+                Kind::V1_3 => return None,
+                _ if self.minimum_version == TlsVersion::V1_3 => {
+                    "is one of TLS 1.2, which minimum_version rules out"
+                }
+                Kind::PreSharedKey | Kind::ShortTag if !self.psk => "needs psk = true",
+                Kind::LegacyRsa if !self.legacy_rsa => "needs legacy_rsa = true",
+                Kind::Certificate | Kind::LegacyRsa if self.certificates.is_empty() => {
+                    "needs a certificate"
+                }
+                _ => return None,
+            };
+            Some(format!("cipher_suites: `{}` {why}", suite.name))
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for TlsVersion {

@@ -27,7 +27,7 @@ pub use http::{HttpLogIn, HttpSinkConfig};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaSinkConfig;
 pub use mqtt::MqttSinkConfig;
-pub use nats::{NatsLogIn, NatsSinkConfig};
+pub use nats::{NatsLogIn, NatsSinkConfig, NatsTlsFiles};
 pub use secret::Secret;
 pub use tls::{Identity, KeyStore, Material, TlsClientConfig};
 

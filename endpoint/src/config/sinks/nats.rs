@@ -90,7 +90,7 @@ impl TryFrom<TlsClientConfig> for NatsTlsFiles {
 }
 
 impl NatsTlsFiles {
-    fn start_at(&mut self, folder: &Path) {
+    pub(in crate::config) fn start_at(&mut self, folder: &Path) {
         let identity = self
             .identity
             .iter_mut()
@@ -140,16 +140,12 @@ impl TryFrom<Raw> for NatsSinkConfig {
 
     fn try_from(raw: Raw) -> Result<Self, String> {
         let tls = NatsTlsFiles::try_from(raw.tls)?;
-        let token = Secret::either("token", raw.token, raw.token_file)?;
-        let password = Secret::either("password", raw.password, raw.password_file)?;
-        let credentials = match (raw.credentials_file, token, raw.user, password) {
-            (None, None, None, None) => NatsLogIn::None,
-            (Some(file), None, None, None) => NatsLogIn::File(file),
-            (None, Some(token), None, None) => NatsLogIn::Token(token),
-            (None, None, Some(user), Some(password)) => NatsLogIn::User(user, password),
-            (None, None, ..) => return Err("`user` and `password` belong together".to_owned()),
-            _ => return Err("says in two ways who it is: keep one".to_owned()),
-        };
+        let credentials = NatsLogIn::one_of(
+            raw.credentials_file,
+            (raw.token, raw.token_file),
+            raw.user,
+            (raw.password, raw.password_file),
+        )?;
         if raw.servers.is_empty() {
             return Err("`servers` names none".to_owned());
         }
@@ -176,14 +172,39 @@ impl TryFrom<Raw> for NatsSinkConfig {
     }
 }
 
+impl NatsLogIn {
+    /// One of the ways; each pair is a key and its `_file`.
+    pub(in crate::config) fn one_of(
+        credentials_file: Option<PathBuf>,
+        token: (Option<String>, Option<PathBuf>),
+        user: Option<String>,
+        password: (Option<String>, Option<PathBuf>),
+    ) -> Result<Self, String> {
+        let token = Secret::either("token", token.0, token.1)?;
+        let password = Secret::either("password", password.0, password.1)?;
+        match (credentials_file, token, user, password) {
+            (None, None, None, None) => Ok(Self::None),
+            (Some(file), None, None, None) => Ok(Self::File(file)),
+            (None, Some(token), None, None) => Ok(Self::Token(token)),
+            (None, None, Some(user), Some(password)) => Ok(Self::User(user, password)),
+            (None, None, ..) => Err("`user` and `password` belong together".to_owned()),
+            _ => Err("says in two ways who it is: keep one".to_owned()),
+        }
+    }
+
+    pub(in crate::config) fn start_at(&mut self, folder: &Path) {
+        match self {
+            Self::None => {}
+            Self::File(path) => *path = folder.join(&path),
+            Self::Token(secret) | Self::User(_, secret) => secret.start_at(folder),
+        }
+    }
+}
+
 impl NatsSinkConfig {
     pub(super) fn start_at(&mut self, folder: &Path) {
         self.tls.start_at(folder);
-        match &mut self.credentials {
-            NatsLogIn::None => {}
-            NatsLogIn::File(path) => *path = folder.join(&path),
-            NatsLogIn::Token(secret) | NatsLogIn::User(_, secret) => secret.start_at(folder),
-        }
+        self.credentials.start_at(folder);
     }
 }
 

@@ -147,7 +147,7 @@ fn store(
 }
 
 impl TlsClientConfig {
-    pub(super) fn start_at(&mut self, folder: &Path) {
+    pub(in crate::config) fn start_at(&mut self, folder: &Path) {
         if let Some(trust) = &mut self.trust {
             trust.start_at(folder);
         }

@@ -225,6 +225,27 @@ fn listeners_that_cannot_be_are_refused() {
         7,
         &["`RC4-MD5`", "TLS_AES_128_GCM_SHA256"],
     );
+    for (keys, suite, why) in [
+        (both, "TLS_PSK_WITH_AES_128_CCM_8", "needs psk = true"),
+        (
+            both,
+            "TLS_RSA_WITH_AES_128_GCM_SHA256",
+            "needs legacy_rsa = true",
+        ),
+        (
+            "psk = true\n",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "needs a certificate",
+        ),
+        (
+            "psk = true\nminimum_version = '1.3'\n",
+            "TLS_PSK_WITH_AES_128_CCM",
+            "which minimum_version rules out",
+        ),
+    ] {
+        let keys = tls(&format!("{keys}cipher_suites = ['{suite}']\n"));
+        refuses_more(&keys, 4, &[suite, why]);
+    }
     refuses_more(
         &tls(&format!(
             "{both}[[listeners.tls.certificates]]\ncertificate = 'b'\n"

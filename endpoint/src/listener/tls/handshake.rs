@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use landfall_preamble::hello::{self, ClientHello, HelloError};
+use landfall_preamble::hello::{ClientHello, HelloError, HelloReader};
 use landfall_registry::Registry;
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Setup, Tls, psk};
+use super::prompt::Prompt;
+use super::{Libraries, Setup, Tls, psk};
 use crate::auth::Proven;
 use crate::connection::BoxStream;
 use crate::listener::rewind::Rewind;
@@ -48,24 +50,47 @@ pub(in crate::listener) async fn accept(
 ) -> Result<Secured, TlsError> {
     let hello = read_hello(&mut stream).await?;
     let setup = tls.setup();
-    if let Some(openssl) = &setup.openssl
-        && (openssl.wants(&hello) || setup.legacy_rsa && hello.offers_only_rsa_key_exchange())
-    {
-        return psk::accept(openssl, &hello, stream, registry).await;
-    }
     let only_rsa = hello.offers_only_rsa_key_exchange();
-    drop(hello);
-    with_rustls(&setup, stream)
-        .await
-        .map_err(|error| match error {
-            TlsError::Handshake(_) if only_rsa => TlsError::OnlyRsa,
-            error => error,
-        })
+    match setup.library(&hello) {
+        Library::OpenSsl(contexts) => psk::accept(contexts, &hello, stream, registry).await,
+        Library::Rustls(config) => {
+            drop(hello);
+            with_rustls(config, stream)
+                .await
+                .map_err(|error| match error {
+                    TlsError::Handshake(_) if only_rsa => TlsError::OnlyRsa,
+                    error => error,
+                })
+        }
+    }
+}
+
+/// Who serves one client.
+enum Library<'a> {
+    Rustls(&'a Arc<ServerConfig>),
+    OpenSsl(&'a psk::Contexts),
+}
+
+impl Setup {
+    fn library(&self, hello: &ClientHello) -> Library<'_> {
+        match &self.libraries {
+            Libraries::Rustls(rustls) => Library::Rustls(rustls),
+            Libraries::OpenSsl(openssl) => Library::OpenSsl(openssl),
+            Libraries::Both(rustls, openssl) => {
+                let legacy = self.legacy_rsa && hello.offers_only_rsa_key_exchange();
+                match legacy || openssl.wants(hello) {
+                    true => Library::OpenSsl(openssl),
+                    false => Library::Rustls(rustls),
+                }
+            }
+        }
+    }
 }
 
 /// Reads the ClientHello and puts it back.
 async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsError> {
     let mut bytes = Vec::new();
+    let mut reader = HelloReader::default();
     loop {
         if !stream.read_more(&mut bytes).await? {
             return Err(match bytes.is_empty() {
@@ -73,7 +98,7 @@ async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsEr
                 false => TlsError::Lost(io::ErrorKind::UnexpectedEof.into()),
             });
         }
-        match hello::read(&bytes) {
+        match reader.read(&bytes) {
             Ok(Some(hello)) => {
                 stream.put_back(bytes);
                 return Ok(hello);
@@ -84,8 +109,11 @@ async fn read_hello(stream: &mut Rewind<BoxStream>) -> Result<ClientHello, TlsEr
     }
 }
 
-async fn with_rustls(setup: &Setup, stream: Rewind<BoxStream>) -> Result<Secured, TlsError> {
-    let acceptor = TlsAcceptor::from(Arc::clone(&setup.rustls));
+async fn with_rustls(
+    config: &Arc<ServerConfig>,
+    stream: Rewind<BoxStream>,
+) -> Result<Secured, TlsError> {
+    let acceptor = TlsAcceptor::from(Arc::clone(config));
     let stream = acceptor
         .accept(stream)
         .await
@@ -104,7 +132,7 @@ async fn with_rustls(setup: &Setup, stream: Rewind<BoxStream>) -> Result<Secured
         _ => Proven::Nothing,
     };
     Ok(Secured {
-        stream: Box::new(stream),
+        stream: Box::new(Prompt(stream)),
         proven,
     })
 }

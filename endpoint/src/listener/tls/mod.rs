@@ -5,12 +5,14 @@
 //! - `possession`: clients' certificates are proved to be theirs here, and judged after the
 //!   handshake by the registry;
 //! - `handshake`: reads the ClientHello, which decides who serves the connection;
+//! - `prompt`: what the protocol owes the client is sent at once;
 //! - `psk`: the OpenSSL side;
 //! - `reload`: new files take effect for new connections.
 
 mod files;
 mod handshake;
 mod possession;
+mod prompt;
 mod psk;
 mod reload;
 mod resolver;
@@ -23,7 +25,7 @@ use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::version::{TLS12, TLS13};
 
-use super::suites;
+use super::suites::{self, Kind};
 use crate::config::{TlsConfig, TlsVersion};
 
 pub use files::LoadError;
@@ -68,9 +70,18 @@ pub struct Tls {
 
 /// What a handshake needs, made from the files as they were at one time.
 struct Setup {
-    rustls: Arc<ServerConfig>,
-    openssl: Option<psk::Contexts>,
+    libraries: Libraries,
     legacy_rsa: bool,
+}
+
+/// Who can serve a listener's clients.
+enum Libraries {
+    /// Certificates alone.
+    Rustls(Arc<ServerConfig>),
+    /// Each client by whom it fits.
+    Both(Arc<ServerConfig>, psk::Contexts),
+    /// Pre-shared keys alone: there is no certificate, or no suite that goes with one.
+    OpenSsl(psk::Contexts),
 }
 
 impl Tls {
@@ -117,13 +128,29 @@ impl Setup {
             true => Some(psk::Contexts::new(config, inside, &certificates)?),
             false => None,
         };
-        let resolver = resolver::Resolver::new(certificates);
+        let libraries = match (openssl, has_work_for_rustls(config)) {
+            (Some(openssl), false) => Libraries::OpenSsl(openssl),
+            (openssl, _) => {
+                let resolver = resolver::Resolver::new(certificates);
+                let rustls = Arc::new(rustls_config(config, inside, resolver, tickets)?);
+                match openssl {
+                    Some(openssl) => Libraries::Both(rustls, openssl),
+                    None => Libraries::Rustls(rustls),
+                }
+            }
+        };
         Ok(Self {
-            rustls: Arc::new(rustls_config(config, inside, resolver, tickets)?),
-            openssl,
+            libraries,
             legacy_rsa: config.legacy_rsa,
         })
     }
+}
+
+/// Whether a certificate and a suite of rustls could meet.
+fn has_work_for_rustls(config: &TlsConfig) -> bool {
+    let is_for_it = |suite: &&suites::Suite| matches!(suite.kind, Kind::V1_3 | Kind::Certificate);
+    let chosen = suites::chosen(&config.cipher_suites);
+    !config.certificates.is_empty() && chosen.iter().any(is_for_it)
 }
 
 fn rustls_config(

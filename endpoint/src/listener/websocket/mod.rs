@@ -1,5 +1,7 @@
-//! MQTT in WebSocket (MQTT 5, 6; RFC 6455): the HTTP upgrade, and the byte stream inside.
+//! MQTT in WebSocket (MQTT 5, 6; RFC 6455): the HTTP upgrade (`upgrade`), frames (`decoder`), and the
+//! byte stream inside (`stream`).
 
+mod decoder;
 mod stream;
 mod upgrade;
 

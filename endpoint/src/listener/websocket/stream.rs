@@ -1,143 +1,152 @@
 //! The bytes of a WebSocket's binary messages, as one stream: where messages begin and end says
 //! nothing `[MQTT-6.0.0-2]`.
+//!
+//! Messages are never put together, and what comes is taken apart in the reader's own buffer, so that
+//! an idle connection has none, and a frame that promises much takes nothing. That is why the
+//! library's codec is used here, and not its streams: those reserve what a frame's head promises, and
+//! keep it.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
-use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use super::decoder::{Broken, Decoder, Event};
 use crate::connection::Stream;
 use crate::listener::Peer;
 use crate::server::Shared;
 
-/// Read at once. Each connection holds a buffer of this size.
-const READ_BYTES: usize = 1024;
-/// Written as one message.
+/// Written as one message at most.
 const MESSAGE_BYTES: usize = 16 * 1024;
 /// Output that may wait for the socket; a pong to a client that does not read is dropped beyond it.
-const OUTPUT_BYTES: usize = 4 * MESSAGE_BYTES;
+const MOST_WAITING: usize = 1024;
 
 /// A WebSocket as a byte stream.
 pub(super) struct WebSocket<S> {
-    inner: WebSocketStream<S>,
-    /// What is left of the last message.
-    rest: Bytes,
+    stream: S,
+    decoder: Decoder,
+    /// Frames that the socket has not taken yet; empty, and without memory, most of the time.
+    output: Vec<u8>,
+    /// Nothing more is read: the peer said goodbye, is gone, or broke the rules.
+    ended: bool,
+    /// Our close frame is among the output, or written: nothing comes behind it (RFC 6455, 5.5.1).
+    said_goodbye: bool,
     /// For the log.
     peer: Peer,
     shared: Arc<Shared>,
-    /// Our close frame is written.
-    said_goodbye: bool,
 }
 
 impl<S: Stream> WebSocket<S> {
-    /// A stream of an upgraded connection; `first` came behind the request. No message may be
-    /// larger than `largest` bytes.
-    pub(super) async fn new(
-        stream: S,
-        first: Vec<u8>,
-        largest: usize,
-        peer: Peer,
-        shared: Arc<Shared>,
-    ) -> Self {
-        // Its defaults are 128 KiB for reading, and as much for writing.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(OUTPUT_BYTES)
-            .max_message_size(Some(largest))
-            .max_frame_size(Some(largest))
-            .accept_unmasked_frames(false);
-        let inner =
-            WebSocketStream::from_partially_read(stream, first, Role::Server, Some(config)).await;
+    /// A stream of an upgraded connection. No message may be larger than `largest` bytes.
+    pub(super) fn new(stream: S, largest: u64, peer: Peer, shared: Arc<Shared>) -> Self {
         Self {
-            inner,
-            rest: Bytes::new(),
+            stream,
+            decoder: Decoder::new(largest),
+            output: Vec::new(),
+            ended: false,
+            said_goodbye: false,
             peer,
             shared,
-            said_goodbye: false,
         }
     }
 
-    /// Takes a message; the byte stream is over if there will be none.
-    fn take(&mut self, cx: &mut Context<'_>, message: Option<Result<Message, Error>>) -> Received {
-        match message {
-            Some(Ok(Message::Binary(bytes))) => {
-                self.rest = bytes;
-                Received::Go
+    /// Takes apart what was read, the payload to the front; how much that is.
+    fn take(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut events = Vec::new();
+        let taken = self.decoder.decode(bytes, |event| events.push(event));
+        for event in events {
+            match event {
+                Event::Ping(payload) => self.answer(&payload),
+                Event::Goodbye(code) => {
+                    self.ended = true;
+                    self.say_goodbye(code);
+                }
             }
-            // Answered by the library.
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Received::Go,
-            // [MQTT-6.0.0-1]
-            Some(Ok(Message::Text(_))) => self.refuse(cx, CloseCode::Unsupported, "text message"),
-            Some(Err(Error::Capacity(_))) => self.refuse(cx, CloseCode::Size, "message too large"),
-            // Cut off, or more than was to come: there is nobody to tell.
-            Some(Err(Error::Protocol(
-                ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
-            ))) => Received::End,
-            Some(Err(Error::Protocol(error))) => {
-                self.refuse(cx, CloseCode::Protocol, &error.to_string())
-            }
-            Some(Err(Error::Utf8(_))) => self.refuse(cx, CloseCode::Invalid, "text is not UTF-8"),
-            Some(Err(Error::Io(error))) => Received::Lost(error),
-            // The peer says goodbye, or is gone; its close frame is answered by the library.
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Received::End,
+        }
+        if let Err(broken) = &taken {
+            self.refuse(*broken);
+        }
+        // As far as the socket takes it at once: the rest goes with the next output.
+        let _ = self.poll_output(cx);
+        taken.map_err(|broken| io::Error::new(io::ErrorKind::InvalidData, broken))
+    }
+
+    /// RFC 6455, 5.5.2
+    fn answer(&mut self, payload: &[u8]) {
+        if self.output.len() <= MOST_WAITING && !self.said_goodbye {
+            self.frame(OpCode::Control(Control::Pong), payload);
         }
     }
 
-    /// Says goodbye with a code, as far as the socket takes it at once: the peer broke the rules,
-    /// and is not waited for.
-    fn refuse(&mut self, cx: &mut Context<'_>, code: CloseCode, cause: &str) -> Received {
+    /// The peer broke the rules: it is told which, and not waited for.
+    fn refuse(&mut self, broken: Broken) {
+        let Broken { code, cause } = broken;
+        self.ended = true;
+        tracing::info!(peer = %self.peer, code = u16::from(code), cause, "WebSocket rules broken");
+        self.say_goodbye(Some(code));
+    }
+
+    fn say_goodbye(&mut self, code: Option<CloseCode>) {
         if !std::mem::replace(&mut self.said_goodbye, true) {
-            tracing::info!(peer = %self.peer, code = u16::from(code), cause, "WebSocket rules broken");
-            let mut inner = Pin::new(&mut self.inner);
-            if inner.as_mut().start_send(goodbye(code)).is_ok() {
-                let _ = inner.as_mut().poll_flush(cx);
+            let code = code.map(|code| u16::from(code).to_be_bytes());
+            let payload = code.as_ref().map_or(&[][..], |code| code);
+            self.frame(OpCode::Control(Control::Close), payload);
+        }
+    }
+
+    /// Appends a frame to the output.
+    fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        let header = FrameHeader {
+            opcode,
+            ..FrameHeader::default()
+        };
+        // Writing to memory does not fail.
+        let _ = header.format(payload.len() as u64, &mut self.output);
+        self.output.extend_from_slice(payload);
+    }
+
+    /// Writes the output that waits.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut written = 0;
+        while let Some(rest) = self.output.get(written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(count)) if count > 0 => written += count,
+                Poll::Ready(Ok(_)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.output.drain(..written);
+                    return Poll::Pending;
+                }
             }
         }
-        Received::Lost(io::Error::new(io::ErrorKind::InvalidData, cause.to_owned()))
+        self.output = Vec::new();
+        Poll::Ready(Ok(()))
     }
-}
-
-fn goodbye(code: CloseCode) -> Message {
-    let reason = Default::default();
-    Message::Close(Some(CloseFrame { code, reason }))
-}
-
-enum Received {
-    Go,
-    End,
-    Lost(io::Error),
 }
 
 impl<S: Stream> AsyncRead for WebSocket<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.rest.is_empty() {
-            let message = ready!(Pin::new(&mut self.inner).poll_next(cx));
-            match self.take(cx, message) {
-                Received::Go => {}
-                Received::End => return Poll::Ready(Ok(())),
-                Received::Lost(error) => return Poll::Ready(Err(error)),
+        let this = self.get_mut();
+        while !this.ended && buf.remaining() > 0 {
+            let mut raw = ReadBuf::new(buf.initialize_unfilled());
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut raw))?;
+            if raw.filled().is_empty() {
+                this.ended = true;
+                break;
             }
-        }
-        let count = self.rest.len().min(buf.remaining());
-        buf.put_slice(self.rest.get(..count).unwrap_or_default());
-        self.rest.advance(count);
-        if self.rest.is_empty() {
-            // It shares its memory with the library's buffer.
-            self.rest = Bytes::new();
+            let count = this.take(cx, raw.filled_mut())?;
+            if count > 0 {
+                buf.advance(count);
+                break;
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -149,42 +158,32 @@ impl<S: Stream> AsyncWrite for WebSocket<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(Pin::new(&mut self.inner).poll_ready(cx)).map_err(broken)?;
+        if self.said_goodbye {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        ready!(self.poll_output(cx))?;
         let message = buf.get(..MESSAGE_BYTES).unwrap_or(buf);
-        Pin::new(&mut self.inner)
-            .start_send(Message::Binary(Bytes::copy_from_slice(message)))
-            .map_err(broken)?;
+        self.frame(OpCode::Data(Data::Binary), message);
+        if let Poll::Ready(Err(error)) = self.poll_output(cx) {
+            return Poll::Ready(Err(error));
+        }
         Poll::Ready(Ok(message.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx).map_err(broken)
+        ready!(self.poll_output(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Says goodbye; the client closes the connection when it has answered.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.said_goodbye {
-            if ready!(Pin::new(&mut self.inner).poll_ready(cx)).is_err() {
-                return Poll::Ready(Ok(()));
-            }
-            self.said_goodbye = true;
-            let code = match self.shared.is_stopping() {
-                true => CloseCode::Away,
-                false => CloseCode::Normal,
-            };
-            if Pin::new(&mut self.inner).start_send(goodbye(code)).is_err() {
-                return Poll::Ready(Ok(()));
-            }
-        }
+        let code = match self.shared.is_stopping() {
+            true => CloseCode::Away,
+            false => CloseCode::Normal,
+        };
+        self.say_goodbye(Some(code));
         // An error here says that the peer was faster.
-        let _ = ready!(Pin::new(&mut self.inner).poll_flush(cx));
+        let _ = ready!(self.as_mut().poll_flush(cx));
         Poll::Ready(Ok(()))
-    }
-}
-
-fn broken(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        error => io::Error::new(io::ErrorKind::BrokenPipe, error),
     }
 }

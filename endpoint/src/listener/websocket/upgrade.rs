@@ -1,6 +1,7 @@
 //! The HTTP request that becomes a WebSocket (RFC 6455, 4.2).
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +21,14 @@ use super::stream::WebSocket;
 use crate::config::WebSocketConfig;
 use crate::connection::BoxStream;
 use crate::listener::Peer;
+use crate::listener::rewind::Rewind;
 use crate::server::Shared;
 
 /// Request line and header fields, together.
 const MOST_HEAD: usize = 16 * 1024;
 const MOST_FIELDS: usize = 64;
+/// Of the head (RFC 9112, 2.1).
+const END: &[u8] = b"\r\n\r\n";
 /// The names of MQTT (MQTT 5, 6) and, before it, of MQTT 3.1; the preferred first.
 const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
@@ -33,7 +37,7 @@ pub(crate) struct Upgrader {
     /// Path and origins.
     pub(crate) config: WebSocketConfig,
     /// Largest message, in bytes.
-    pub(crate) largest: usize,
+    pub(crate) largest: u64,
     /// For the request to be complete.
     pub(crate) patience: Duration,
 }
@@ -50,6 +54,9 @@ pub(crate) enum UpgradeError {
     /// The client was silent.
     #[error("closed before the first request")]
     Probe,
+    /// The connection broke.
+    #[error("connection lost before the HTTP request: {0}")]
+    Lost(#[from] io::Error),
 }
 
 /// An answer that refuses.
@@ -68,11 +75,12 @@ enum Outcome {
 
 /// Reads the request, answers it, and gives the stream inside.
 pub(crate) async fn upgrade(
-    stream: BoxStream,
+    mut stream: Rewind<BoxStream>,
     upgrader: &Upgrader,
     peer: Peer,
     shared: &Arc<Shared>,
 ) -> Result<BoxStream, UpgradeError> {
+    await_head(&mut stream).await?;
     let outcome = Arc::new(Mutex::new(Outcome::Nothing));
     let set = |new| *outcome.lock().unwrap_or_else(PoisonError::into_inner) = new;
     let service = service_fn(async |mut request: Request<Incoming>| {
@@ -107,12 +115,30 @@ pub(crate) async fn upgrade(
     };
     // It is what was handed in.
     let parts = upgraded
-        .downcast::<TokioIo<BoxStream>>()
+        .downcast::<TokioIo<Rewind<BoxStream>>>()
         .map_err(|_| UpgradeError::Refused("not this stream"))?;
-    let (stream, first) = (parts.io.into_inner(), parts.read_buf.to_vec());
-    let largest = upgrader.largest;
-    let socket = WebSocket::new(stream, first, largest, peer, Arc::clone(shared)).await;
+    let mut stream = parts.io.into_inner();
+    // What came behind the request.
+    stream.put_back(parts.read_buf.to_vec());
+    let socket = WebSocket::new(stream, upgrader.largest, peer, Arc::clone(shared));
     Ok(Box::new(socket))
+}
+
+/// Waits until the request's head is there, or more than one may be: hyper takes large buffers for a
+/// connection, which clients that take their time should not hold.
+async fn await_head(stream: &mut Rewind<BoxStream>) -> io::Result<()> {
+    let mut head = Vec::new();
+    let mut seen = 0;
+    while head.len() <= MOST_HEAD && stream.read_more(&mut head).await? {
+        let new = head.get(seen..).unwrap_or_default();
+        if new.windows(END.len()).any(|bytes| bytes == END) {
+            break;
+        }
+        // The end may stand across two reads.
+        seen = head.len().saturating_sub(END.len() - 1);
+    }
+    stream.put_back(head);
+    Ok(())
 }
 
 /// The accept key and the subprotocol, if the request may become an MQTT connection.

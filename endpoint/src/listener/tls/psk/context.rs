@@ -167,7 +167,12 @@ fn set_suites(builder: &mut SslContextBuilder, config: &TlsConfig) -> Result<(),
             .map(|suite| suite.openssl);
         names.collect::<Vec<_>>().join(":")
     };
-    builder.set_ciphersuites(&list(&|kind| kind == Kind::V1_3))?;
+    let v1_3 = list(&|kind| kind == Kind::V1_3);
+    builder.set_ciphersuites(&v1_3)?;
+    if v1_3.is_empty() {
+        // Otherwise it agrees to TLS 1.3, and then finds no suite.
+        builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    }
     let v1_2 = list(&|kind| match kind {
         Kind::V1_3 => false,
         Kind::Certificate => true,

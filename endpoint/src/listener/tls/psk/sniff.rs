@@ -5,12 +5,19 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use landfall_preamble::key_exchange;
+use landfall_preamble::key_exchange::IdentityReader;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::key::Keys;
 use crate::connection::BoxStream;
 use crate::listener::rewind::Rewind;
+
+/// Bytes, and how far they have been read.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    reader: IdentityReader,
+}
 
 type LookUp = Pin<Box<dyn Future<Output = Keys> + Send>>;
 
@@ -23,7 +30,7 @@ enum State {
     /// The ClientHello is let through: OpenSSL has not answered yet.
     Hello(Keys),
     /// Bytes of what may be a ClientKeyExchange, which are not let through yet.
-    Held(Keys, Vec<u8>),
+    Held(Keys, Held),
     /// The key is being looked up.
     Asking(LookUp, Vec<u8>),
     /// Nothing more is looked at.
@@ -44,20 +51,20 @@ impl Sniffer {
     }
 
     /// Looks at held bytes: lets them through, or starts the look-up.
-    fn judge(&mut self, keys: Keys, held: Vec<u8>) {
-        self.state = match key_exchange::identity(&held) {
+    fn judge(&mut self, keys: Keys, mut held: Held) {
+        self.state = match held.reader.read(&held.bytes) {
             Ok(None) => State::Held(keys, held),
             Ok(Some(identity)) => {
                 let asking = async move {
                     keys.look_up(identity).await;
                     keys
                 };
-                State::Asking(Box::pin(asking), held)
+                State::Asking(Box::pin(asking), held.bytes)
             }
             // A second ClientHello, a certificate, an alert, TLS 1.3: OpenSSL's to judge. What
             // follows may still be a ClientKeyExchange.
             Err(_) => {
-                self.stream.put_back(held);
+                self.stream.put_back(held.bytes);
                 State::Hello(keys)
             }
         };
@@ -88,10 +95,10 @@ impl AsyncRead for Sniffer {
                     ready!(polled)?;
                     if read.filled().is_empty() {
                         // The end: OpenSSL sees it behind what was held.
-                        this.stream.put_back(held);
+                        this.stream.put_back(held.bytes);
                         continue;
                     }
-                    held.extend_from_slice(read.filled());
+                    held.bytes.extend_from_slice(read.filled());
                     this.judge(keys, held);
                 }
                 State::Asking(mut asking, held) => match asking.as_mut().poll(cx) {
@@ -116,7 +123,7 @@ impl AsyncWrite for Sniffer {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
         // OpenSSL has answered: what comes next may name an identity.
         self.state = match std::mem::replace(&mut self.state, State::Through) {
-            State::Hello(keys) => State::Held(keys, Vec::new()),
+            State::Hello(keys) => State::Held(keys, Held::default()),
             other => other,
         };
         Poll::Ready(written)
