@@ -13,7 +13,8 @@ use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use super::owned::OwnedPublish;
 use super::ruling::{Ruled, Tries};
-use super::uplink::{Arrival, Uplink, Verdict};
+use super::uplink::{Arrival, Uplink};
+use super::verdict::Verdict;
 use super::{Link, Scratch, Stream};
 use crate::telemetry::{ConnectionEnded, WillDropped};
 

@@ -14,7 +14,8 @@ use super::live::Live;
 use super::owned::OwnedPublish;
 use super::ruling::{Consultation, Ruled, Tries};
 use super::subscribing::{Lookups, Subscribing, unsubscribe_all};
-use super::uplink::{Arrival, RefusedBecause, Verdict};
+use super::uplink::Arrival;
+use super::verdict::{RefusedBecause, Verdict};
 use super::{Scratch, Stream};
 use crate::telemetry::PublishRefused;
 

@@ -27,6 +27,7 @@ mod scratch;
 mod subscribing;
 mod throttling;
 mod uplink;
+mod verdict;
 
 use std::sync::Arc;
 

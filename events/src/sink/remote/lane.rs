@@ -197,9 +197,9 @@ impl Lane {
 
     /// When what waits may go to disk: with trouble that lasts, and once everything under way has
     /// come back; at once behind what is there already.
-    pub(super) fn spills_at(&self, patience: Duration) -> Option<Instant> {
+    pub(super) fn spills_at(&self, patience: Duration, now: Instant) -> Option<Instant> {
         if self.spilled.is_some() {
-            return self.unspilled().next().map(|_| Instant::now());
+            return self.unspilled().next().map(|_| now);
         }
         let trouble = self.trouble.as_ref()?;
         let is_due = self.under_way.is_empty() && !self.waiting.is_empty();

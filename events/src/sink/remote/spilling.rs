@@ -43,7 +43,7 @@ impl<C: Courier> Driver<'_, C> {
         let spool = self.spool.as_mut()?;
         let patience = if at_once { Duration::ZERO } else { PATIENCE };
         let now = Instant::now();
-        let due = |id: &u64| self.lanes.get(id)?.spills_at(patience);
+        let due = |id: &u64| self.lanes.get(id)?.spills_at(patience, now);
         let (ready, later): (Vec<_>, Vec<_>) = self
             .lanes
             .keys()

@@ -215,6 +215,13 @@ impl Spool {
         let events = transaction.execute(&format!("DELETE {OLD}"), old)?;
         transaction.commit()?;
         self.events = self.events.saturating_sub(events as u64);
+        if self.events == 0 {
+            // Gives the disk back; how much is none of the caller's business.
+            let shrunk = self.connection.execute_batch("PRAGMA incremental_vacuum");
+            if let Err(error) = shrunk {
+                tracing::debug!(%error, "the spill does not shrink");
+            }
+        }
         self.bytes = self.bytes.saturating_sub(bytes.unsigned_abs());
         Ok(())
     }
