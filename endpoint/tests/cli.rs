@@ -170,6 +170,27 @@ fn serve_refuses_to_start_without_a_usable_token() {
 }
 
 #[test]
+fn serve_refuses_to_start_without_the_system_of_a_sink_that_is_to_fail_fast() {
+    let folder = TempDir::new().unwrap();
+    let sink = "[[sinks]]\nname = 'far'\ntype = 'nats'\nservers = ['nats://127.0.0.1:1']\n\
+                fail_fast = true\n";
+    fs::write(
+        folder.path().join("landfall.toml"),
+        format!("{CONFIG}{sink}"),
+    )
+    .unwrap();
+    let output = run(folder.path(), &["serve", "--config", "landfall.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    for word in ["far", "fail_fast", "no connection to a NATS server"] {
+        assert!(
+            stderr(&output).contains(word),
+            "{word}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn a_client_without_token_or_server_says_so() {
     let folder = TempDir::new().unwrap();
     fails_with(&run(folder.path(), &["get", "apps"]), &["LANDFALL_TOKEN"]);

@@ -61,7 +61,7 @@ pub(super) async fn reach(config: &Config, sinks: &Sinks) -> Result<(), StartErr
 }
 
 async fn reach_one(sink: &dyn Sink) -> Result<(), String> {
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const PATIENCE: Duration = Duration::from_secs(10);
     const PAUSE: Duration = Duration::from_millis(20);
     let end = Instant::now() + PATIENCE;
     loop {

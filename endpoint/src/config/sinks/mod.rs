@@ -41,7 +41,7 @@ pub struct SinkConfig {
     /// Danger: what a sink that is not required fails to take is lost without the device knowing.
     pub required: bool,
     /// Whether the server refuses to start when the sink's other system cannot be reached within
-    /// 30 s. Default `false`: it starts, is not ready, and goes on trying.
+    /// 10 s. Default `false`: it starts, is not ready, and goes on trying.
     pub fail_fast: bool,
     /// `spill` and `spill_bytes` (default 1GiB, at least 1MiB): whether events go to disk, in
     /// `data_dir`, and are acknowledged, while the sink's other system does not take them, and how
