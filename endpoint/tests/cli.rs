@@ -172,7 +172,7 @@ fn serve_refuses_to_start_without_a_usable_token() {
 #[test]
 fn serve_refuses_to_start_without_the_system_of_a_sink_that_is_to_fail_fast() {
     let folder = TempDir::new().unwrap();
-    let sink = "[[sinks]]\nname = 'far'\ntype = 'nats'\nservers = ['nats://127.0.0.1:1']\n\
+    let sink = "[api]\nbind = '127.0.0.1:0'\n[[sinks]]\nname = 'far'\ntype = 'nats'\nservers = ['nats://127.0.0.1:1']\n\
                 fail_fast = true\n";
     fs::write(
         folder.path().join("landfall.toml"),
