@@ -1,0 +1,95 @@
+//! What becomes of a publish, and why it may not be made.
+
+use landfall_protocol::ReasonCode;
+
+use super::ruling::Consultation;
+use crate::dialect::Cause;
+
+/// What becomes of a publish.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// In the open batches.
+    Taken,
+    /// A rule accepts it and forgets it.
+    Dropped,
+    /// Dropped for lack of room (QoS 0 only).
+    NoRoom,
+    /// Not allowed, for this reason.
+    Refused(ReasonCode, RefusedBecause),
+    /// The registry must be asked about this device first.
+    Ask(Box<str>),
+    /// This device must be registered first.
+    Register(Box<str>),
+    /// An endpoint of the application's rules must be asked first.
+    Consult(Box<Consultation>),
+}
+
+/// Why a publish is not allowed, for log and counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusedBecause {
+    /// The dialect has no place for the topic.
+    Topic,
+    /// The device spoken for is unknown, disabled, or does not select this gateway.
+    Gateway,
+    /// Said to be JSON, UTF-8 or Base64, and is not.
+    Payload,
+    /// A rule of the application refuses it.
+    Rule,
+    /// Larger than the dialect allows.
+    TooLarge,
+    /// The gateway speaks for as many devices as it may.
+    TooManyActive,
+    /// The application has as many devices as may be registered.
+    TooManyDevices,
+    /// The device could not be registered, now or a moment ago.
+    NotRegistered,
+}
+
+impl RefusedBecause {
+    /// For log and metric label.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Topic => "bad_topic",
+            Self::Gateway => "gateway_not_selected",
+            Self::Payload => "bad_payload",
+            Self::Rule => "rule_rejected",
+            Self::TooLarge => "payload_too_large",
+            Self::TooManyActive => "too_many_active_devices",
+            Self::TooManyDevices => "too_many_devices",
+            Self::NotRegistered => "not_registered",
+        }
+    }
+
+    /// For what a dialect tells the client; `None`: it has no word for it.
+    pub(super) fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Topic => Some(Cause::Topic),
+            Self::Gateway => Some(Cause::NotAuthorized),
+            Self::Payload => Some(Cause::Format),
+            Self::Rule => None,
+            Self::TooLarge => Some(Cause::TooLarge),
+            Self::TooManyActive => Some(Cause::TooManyActive),
+            Self::TooManyDevices => Some(Cause::TooManyDevices),
+            Self::NotRegistered => Some(Cause::NotCreated),
+        }
+    }
+
+    /// What an MQTT 5 client is told.
+    pub(super) const fn reason(self) -> ReasonCode {
+        match self {
+            Self::Topic => ReasonCode::TOPIC_NAME_INVALID,
+            Self::Gateway => ReasonCode::NOT_AUTHORIZED,
+            Self::Payload => ReasonCode::PAYLOAD_FORMAT_INVALID,
+            Self::Rule | Self::NotRegistered => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+            Self::TooLarge | Self::TooManyActive | Self::TooManyDevices => {
+                ReasonCode::QUOTA_EXCEEDED
+            }
+        }
+    }
+}
+
+impl From<RefusedBecause> for Verdict {
+    fn from(because: RefusedBecause) -> Self {
+        Self::Refused(because.reason(), because)
+    }
+}
