@@ -155,6 +155,35 @@ fn devices_are_registered_when_a_gateway_first_speaks_for_them() {
 }
 
 #[test]
+fn the_devices_of_one_subscribe_are_registered_several_at_once() {
+    let server = start(Some(json!({ "maxPending": 3, "maxActive": 20 })));
+    run(&server, "many_devices_in_one_subscribe");
+    for (device, status) in [("many0", 200), ("many19", 200), ("many20", 404)] {
+        let path = format!("/api/registry/v1alpha1/apps/{APP}/devices/mydevice:{device}");
+        assert_eq!(server.api().get(&path).status, status, "{device}");
+    }
+}
+
+#[test]
+fn a_gateway_that_floods_with_unknown_devices_is_told_and_held_back() {
+    let server = start(Some(json!({ "maxActive": 5 })));
+    run(&server, "a_flood_of_unknown_devices");
+    server.wait_published(APP, 6);
+    let metrics = server.ops().get("/metrics").text();
+    for line in [
+        "landfall_device_registrations_total{outcome=\"registered\"} 5",
+        "landfall_publishes_refused_total{cause=\"too_many_active_devices\"} 295",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    let logged = server.log().lines();
+    let warned = logged
+        .iter()
+        .filter(|line| line.contains("publish refused"));
+    assert_eq!(warned.count(), 1, "one warning for a connection");
+}
+
+#[test]
 fn without_opting_in_no_device_is_registered() {
     let server = start(None);
     run(&server, "refusals_are_told_by_code");

@@ -247,3 +247,26 @@ def management_requests_are_commands_and_responses_events():
     topic = "iotdevice-1/type/mydevice/id/device1/response/"
     expect(gate.publish(topic, response), 0, "PUBACK")
     gate.close()
+
+
+def many_devices_in_one_subscribe():
+    gate = gateway()
+    filters = [(f"iot-2/type/mydevice/id/many{n}/cmd/+/fmt/+", 1) for n in range(25)]
+    gate.client.subscribe(filters)
+    _mid, codes = gate.subacks.get(timeout=60)
+    expect([code.value for code in codes], [1] * 20 + [0x80] * 5, "SUBACK")
+    gate.close()
+
+
+def a_flood_of_unknown_devices():
+    gate = gateway()
+    expect(gate.subscribe(NOTIFY), 1, "SUBACK")
+    for n in range(300):
+        gate.client.publish(of(f"flood{n}"), "1", qos=1)
+    for _ in range(300):
+        _mid, code, _props = gate.pubacks.get(timeout=60)
+        expect(code.value, 0, "PUBACK")
+    told = notification(gate, "Maximum number of devices per gateway has been reached.", 429)
+    expect(told["Id"], "flood5", "the first one too many")
+    expect(gate.publish("iot-2/evt/alive/fmt/json", "1"), 0, "PUBACK")
+    gate.close()

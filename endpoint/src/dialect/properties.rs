@@ -88,6 +88,8 @@ fn matches(filter: &str, topic: &str) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
     #[test]
     fn no_topic_or_filter_makes_a_dialect_panic(text in text(), any in ".{0,40}") {
         each(|dialect| {
