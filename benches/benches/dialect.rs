@@ -39,6 +39,19 @@ fn publish(criterion: &mut Criterion) {
             },
             "sensor02/site/7/telemetry",
         ),
+        (
+            "watson_gateway",
+            DialectSpec::WatsonIot {
+                auto_register: None,
+            },
+            "iot-2/type/pump/id/p7/evt/status/fmt/json",
+        ),
+        (
+            "azure",
+            DialectSpec::AzureIotHub,
+            "devices/gateway01/messages/events/%24.ct=application%2Fjson&a=1",
+        ),
+        ("hono", DialectSpec::Hono, "telemetry/app/sensor02"),
     ] {
         group.bench_with_input(
             BenchmarkId::from_parameter(name),

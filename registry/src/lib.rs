@@ -31,7 +31,7 @@ pub mod token;
 mod verify;
 
 pub use certificate::CertificateFault;
-pub use document::{DialectSpec, PayloadEncoding};
+pub use document::{AutoRegister, DialectSpec, PayloadEncoding};
 pub use error::{OpenError, Unavailable};
 pub use model::{
     Application, CredentialId, Device, Found, effective_dialect, effective_payload_encoding,
@@ -40,7 +40,7 @@ pub use options::{
     InvalidUrl, Options, PasswordCost, PasswordHash, PostgresOptions, PostgresUrl, StoreOptions,
 };
 pub use registry::{
-    BatchError, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page, Presented,
-    Registry, Secrets, WriteError, Written,
+    BatchError, Behind, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page,
+    Presented, REGISTERED_BY, RegisterError, Registry, Secrets, Signed, WriteError, Written,
 };
 pub use selector::{InvalidSelector, LabelSelector, MAX_SELECTOR};

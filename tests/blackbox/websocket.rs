@@ -171,6 +171,7 @@ fn a_text_message_ends_the_connection() {
         assert_eq!(rest(&mut socket).1, Some(1003));
     }
     server.log().wait_for(mark, &["text message", "1003"]);
+    // What came right before it counts.
     server.wait_connection_events(APP, "sensor01", &[true, false]);
 }
 

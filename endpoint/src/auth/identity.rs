@@ -2,6 +2,8 @@
 
 use landfall_protocol::packet::Connect;
 
+use crate::dialect::{self, Claimed, ClaimedProof, LogInForm, NotAClaim, Signature};
+
 /// The device a client says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -11,6 +13,8 @@ pub struct Claim {
     pub device: String,
     /// What shows it.
     pub proof: Proof,
+    /// The dialect in whose form it is claimed, by its name: the device must speak it.
+    pub dialect: Option<&'static str>,
 }
 
 /// What a client shows for its claim.
@@ -25,6 +29,8 @@ pub enum Proof {
         /// Password.
         password: Vec<u8>,
     },
+    /// A signature with a key of the device, which stands in the password.
+    Signature(Signature),
     /// None: the listener says who anonymous clients are.
     Anonymous,
 }
@@ -35,6 +41,7 @@ impl std::fmt::Debug for Proof {
         f.write_str(match self {
             Self::Password(_) => "Password",
             Self::User { .. } => "User",
+            Self::Signature(_) => "Signature",
             Self::Anonymous => "Anonymous",
         })
     }
@@ -49,6 +56,9 @@ pub enum ClaimError {
     /// A user name without a password.
     #[error("no password")]
     NoPassword,
+    /// The form is a dialect's, but it claims nothing.
+    #[error("{0}")]
+    Dialect(#[from] NotAClaim),
     /// Neither user name nor client id has the form `<device>@<application>`.
     #[error("neither user name nor client id is <device>@<application>")]
     NoApplication,
@@ -67,9 +77,17 @@ pub struct Named {
 }
 
 impl Named {
-    /// The device that CONNECT's user name names, if it has the form `<device>@<application>`.
+    /// The device that CONNECT names, by a user name `<device>@<application>` or in the form of a
+    /// dialect.
     pub fn of(connect: &Connect<'_>) -> Option<Self> {
-        Self::read(user_name(connect)?)
+        let user_name = user_name(connect)?;
+        match dialect::claimed(&form(connect, user_name)) {
+            Some((_, Ok(claimed))) => Some(Self {
+                application: claimed.application,
+                device: claimed.device,
+            }),
+            _ => Self::read(user_name),
+        }
     }
 
     /// Reads `<device>@<application>`, as it stands in a user name or a pre-shared key's identity.
@@ -94,8 +112,17 @@ fn user_name<'a>(connect: &Connect<'a>) -> Option<&'a str> {
     (!name.is_empty()).then_some(name)
 }
 
+fn form<'a>(connect: &Connect<'a>, user_name: &'a str) -> LogInForm<'a> {
+    LogInForm {
+        client_id: connect.client_id,
+        user_name,
+        password: connect.password,
+    }
+}
+
 impl Claim {
-    /// Reads the claim: `<device>@<application>` as user name with the device's password, else any
+    /// Reads the claim: the form of a dialect, if client id and user name have one; else
+    /// `<device>@<application>` as user name with the device's password, else any
     /// user name with `<device>@<application>` as client id. Without a user name (or with an empty
     /// one) the client is the listener's anonymous device, if it has one.
     ///
@@ -109,12 +136,17 @@ impl Claim {
         let Some(user) = user_name(connect) else {
             return Self::anonymous(anonymous);
         };
+        let of_dialect = dialect::claimed(&form(connect, user));
         let password = connect.password.ok_or(ClaimError::NoPassword)?.to_vec();
+        if let Some((dialect, claimed)) = of_dialect {
+            return Ok(Self::of_dialect(dialect, claimed?, password));
+        }
         if let Some((device, application)) = split_identity(user)? {
             return Ok(Self {
                 application,
                 device,
                 proof: Proof::Password(password),
+                dialect: None,
             });
         }
         match split_identity(connect.client_id)? {
@@ -127,9 +159,27 @@ impl Claim {
                     application,
                     device,
                     proof,
+                    dialect: None,
                 })
             }
             None => Err(ClaimError::NoApplication),
+        }
+    }
+
+    fn of_dialect(dialect: &'static str, claimed: Claimed, password: Vec<u8>) -> Self {
+        let Claimed {
+            application,
+            device,
+            proof,
+        } = claimed;
+        Self {
+            application,
+            device,
+            proof: match proof {
+                ClaimedProof::Password => Proof::Password(password),
+                ClaimedProof::Signature(signature) => Proof::Signature(signature),
+            },
+            dialect: Some(dialect),
         }
     }
 
@@ -139,6 +189,7 @@ impl Claim {
             application,
             device,
             proof: Proof::Anonymous,
+            dialect: None,
         })
     }
 }
@@ -283,6 +334,23 @@ mod tests {
         let named = Named::of(&without_password).unwrap();
         assert_eq!((&*named.device, &*named.application), ("a@b", "c"));
         assert_eq!(Named::of(&connect("x@y", Some("operator"))), None);
+    }
+
+    #[test]
+    fn the_form_of_a_dialect_claims_its_device() {
+        let watson = connect("g:org1:pump:p7", Some("use-token-auth"));
+        let claim = Claim::of(&watson, None).unwrap();
+        assert_eq!((&*claim.device, &*claim.application), ("pump:p7", "org1"));
+        assert_eq!(claim.dialect, Some("watsonIoT"));
+        assert_eq!(Named::of(&watson).unwrap().device, "pump:p7");
+        let azure = connect("d1", Some("hub1.example.com/d1/?api-version=2021-04-12"));
+        let claim = Claim::of(&azure, None).unwrap();
+        assert_eq!((&*claim.device, &*claim.application), ("d1", "hub1"));
+        assert_eq!(claim.dialect, Some("azureIotHub"));
+        let plain = Claim::of(&connect("g:org1:pump:p7", Some("a@b")), None).unwrap();
+        assert_eq!((&*plain.device, plain.dialect), ("a", None));
+        let bad = connect("g:org1::p7", Some("use-token-auth"));
+        assert!(matches!(Claim::of(&bad, None), Err(ClaimError::Dialect(_))));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::downlink::Downlink;
 use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use super::owned::OwnedPublish;
+use super::registering::Asked;
 use super::ruling::{Ruled, Tries};
 use super::uplink::{Arrival, Uplink};
 use super::verdict::Verdict;
@@ -61,10 +62,18 @@ impl<S: Stream> Live<S> {
             return;
         }
         let mut verdict = self.try_will(will, sequence, None);
-        if let Verdict::Ask(device) = &verdict {
-            let application = &self.link.identity.application;
-            match self.shared.registry.device(application, device).await {
-                Ok(found) => verdict = self.try_will(will, sequence, Some(&found)),
+        // Asked about, and then, maybe, registered.
+        for _ in 0..2 {
+            let (device, question) = match &verdict {
+                Verdict::Ask(device) => (device.clone(), self.look_up(device)),
+                Verdict::Register(device) => (device.clone(), self.registration(device)),
+                _ => break,
+            };
+            match question.await {
+                Ok(asked) => {
+                    self.note_registration(&device, &asked);
+                    verdict = self.try_will(will, sequence, Some(&asked));
+                }
                 Err(_) => {
                     let cause = "registry_unavailable";
                     WillDropped {
@@ -93,7 +102,9 @@ impl<S: Stream> Live<S> {
                 return;
             }
             Verdict::Refused(_, because) => because.as_str(),
-            Verdict::NoRoom | Verdict::Ask(_) | Verdict::Consult(_) => "no_room",
+            Verdict::NoRoom | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {
+                "no_room"
+            }
         };
         WillDropped {
             link: &self.link,
@@ -106,7 +117,7 @@ impl<S: Stream> Live<S> {
         &mut self,
         will: &OwnedPublish,
         sequence: Sequence,
-        asked: Option<&Option<landfall_registry::Found>>,
+        asked: Option<&Asked>,
     ) -> Verdict {
         let mut scratch = Scratch::take(self.shared.sinks.all().len());
         let registry = &self.shared.registry;

@@ -1,65 +1,20 @@
 //! Packets of the client: what each event of the session leads to.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use landfall_events::event::Timestamp;
 use landfall_events::sink::{OpenBatch, Refusal, Sequence};
 use landfall_protocol::session::{Event, Time};
-use landfall_protocol::{QoS, ReasonCode};
-use landfall_registry::{Found, Unavailable};
+use landfall_protocol::{QoS, ReasonCode, Version};
 
+use super::asking::Asking;
 use super::downlink::Answered;
 use super::live::Live;
 use super::owned::OwnedPublish;
-use super::ruling::{Consultation, Ruled, Tries};
-use super::subscribing::{Lookups, Subscribing, unsubscribe_all};
+use super::subscribing::{Subscribing, unsubscribe_all};
 use super::uplink::Arrival;
 use super::verdict::{RefusedBecause, Verdict};
 use super::{Scratch, Stream};
+use crate::dialect::Request;
 use crate::telemetry::PublishRefused;
-
-/// A packet that waits for the registry's answer; reading stops until it has come.
-pub(super) enum Asking {
-    /// A publish on behalf of a device that the registry's cache does not hold.
-    Publish {
-        lookup: Pin<Box<dyn Future<Output = Result<Option<Found>, Unavailable>> + Send>>,
-        publish: OwnedPublish,
-        sequence: Sequence,
-        time: Timestamp,
-    },
-    /// Subscriptions to other devices' inboxes.
-    Subscribe {
-        lookups: Lookups,
-        subscribing: Subscribing,
-    },
-    /// A publish about which a rule asks an endpoint.
-    Rules {
-        settled: Pin<Box<dyn Future<Output = Option<Ruled>> + Send>>,
-        sequence: Sequence,
-        qos: QoS,
-    },
-}
-
-/// What came of asking.
-enum Answer {
-    Device(Option<Found>),
-    Inboxes(Vec<Option<Found>>),
-    Ruled(Option<Box<Ruled>>),
-}
-
-impl Asking {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Unavailable>> {
-        match self {
-            Self::Publish { lookup, .. } => lookup.as_mut().poll(cx).map_ok(Answer::Device),
-            Self::Subscribe { lookups, .. } => lookups.as_mut().poll(cx).map_ok(Answer::Inboxes),
-            Self::Rules { settled, .. } => {
-                let ruled = settled.as_mut().poll(cx);
-                ruled.map(|ruled| Ok(Answer::Ruled(ruled.map(Box::new))))
-            }
-        }
-    }
-}
 
 impl<S: Stream> Live<S> {
     /// Works through the packets at hand: how many bytes they were. The events are in the sinks'
@@ -96,16 +51,27 @@ impl<S: Stream> Live<S> {
                         asked: None,
                     };
                     let qos = publish.qos;
+                    let dialect = self.uplink.dialect();
+                    self.dialogue.expect(sequence, &publish, dialect);
                     match self.uplink.publish(&publish, &arrival, scratch) {
                         Verdict::Taken => taken += 1,
                         Verdict::Ask(device) => {
                             let publish = OwnedPublish::of(&publish);
-                            self.ask(&device, publish, sequence, time);
+                            let question = self.look_up(&device);
+                            self.ask(device, question, publish, sequence, time);
+                        }
+                        Verdict::Register(device) => {
+                            let publish = OwnedPublish::of(&publish);
+                            let question = self.registration(&device);
+                            self.ask(device, question, publish, sequence, time);
                         }
                         Verdict::Consult(consultation) => {
                             self.consult(*consultation, sequence, qos, now);
                         }
-                        verdict => self.turn_down(&verdict, sequence, qos),
+                        verdict => {
+                            let topic: Box<str> = publish.topic.into();
+                            self.turn_down(&verdict, sequence, qos, Some(&topic));
+                        }
                     }
                     if scratch.batches.iter().any(OpenBatch::is_full) {
                         self.uplink.hand_over(scratch);
@@ -117,7 +83,7 @@ impl<S: Stream> Live<S> {
                     let subscribing =
                         Subscribing::of(&subscribe, self.uplink.dialect(), self.uplink.own());
                     let limit = self.door.subscriptions;
-                    match subscribing.lookups(&self.link, &self.shared.registry, limit) {
+                    match subscribing.lookups(&mut self.uplink, &self.shared.registry, limit) {
                         None => self.finish_subscribing(subscribing),
                         Some(lookups) => {
                             let asking = Asking::Subscribe {
@@ -158,13 +124,22 @@ impl<S: Stream> Live<S> {
         self.session.refuse_publish(sequence, reason);
     }
 
-    /// A publish that is not taken.
-    fn turn_down(&mut self, verdict: &Verdict, sequence: Sequence, qos: QoS) {
+    /// A publish that is not taken; its topic, as long as it is known.
+    fn turn_down(&mut self, verdict: &Verdict, sequence: Sequence, qos: QoS, topic: Option<&str>) {
+        self.dialogue.forget(sequence);
         match verdict {
             Verdict::Refused(reason, because) => {
                 self.note_refusal(*because);
+                let told = match (because.cause(), topic) {
+                    (Some(cause), Some(topic)) => self.notify(Request::Publish, topic, cause),
+                    _ => false,
+                };
+                // 3.x has no negative acknowledgement but the end of the connection. A client that
+                // has been told in another way needs none.
+                let drops = told && self.session.version() != Version::V5;
+                let reason = if drops { ReasonCode::SUCCESS } else { *reason };
                 if qos != QoS::AtMostOnce {
-                    self.session.refuse_publish(sequence, *reason);
+                    self.session.refuse_publish(sequence, reason);
                 }
             }
             Verdict::Dropped => {
@@ -174,7 +149,7 @@ impl<S: Stream> Live<S> {
                 }
             }
             Verdict::NoRoom => self.shared.telemetry.publishes_dropped.inc(),
-            Verdict::Taken | Verdict::Ask(_) | Verdict::Consult(_) => {}
+            Verdict::Taken | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {}
         }
     }
 
@@ -201,121 +176,22 @@ impl<S: Stream> Live<S> {
             first,
         }
         .emit(&self.shared.telemetry);
+        self.dialogue.forget(sequence);
         self.session.refuse_publish(sequence, reason);
     }
 
-    /// Asks the registry about a device; reading stops until it has answered.
-    fn ask(&mut self, device: &str, publish: OwnedPublish, sequence: Sequence, time: Timestamp) {
-        let registry = self.shared.registry.clone();
-        let application = self.link.identity.application.clone();
-        let device = device.to_owned();
-        let lookup = Box::pin(async move { registry.device(&application, &device).await });
-        self.asking = Some(Box::new(Asking::Publish {
-            lookup,
-            publish,
-            sequence,
-            time,
-        }));
-    }
-
-    /// Asks the endpoints of the application's rules; reading stops until they have answered, and
-    /// the client is not held to its keep-alive meanwhile.
-    fn consult(&mut self, consultation: Consultation, sequence: Sequence, qos: QoS, now: Time) {
-        let tries = if qos == QoS::AtMostOnce {
-            Tries::One
-        } else {
-            Tries::Any
-        };
-        self.asking = Some(Box::new(Asking::Rules {
-            settled: Box::pin(consultation.settle(tries)),
-            sequence,
-            qos,
-        }));
-        self.waiting(now);
-    }
-
-    fn is_consulting(&self) -> bool {
-        matches!(self.asking.as_deref(), Some(Asking::Rules { .. }))
-    }
-
-    /// Goes on with the packet that waited for an answer, once it has come.
-    pub(super) fn poll_asking(&mut self, cx: &mut Context<'_>, now: Time, scratch: &mut Scratch) {
-        let Some(asking) = self.asking.as_deref_mut() else {
-            return;
-        };
-        let Poll::Ready(answered) = asking.poll(cx) else {
-            return;
-        };
-        let asking = self.asking.take();
-        let (Ok(answer), Some(asking)) = (answered, asking) else {
-            // Neither allowed nor forbidden: the device tries again on a new connection.
-            self.session.close(ReasonCode::SERVER_UNAVAILABLE);
-            return;
-        };
-        match (*asking, answer) {
-            (
-                Asking::Publish {
-                    publish,
-                    sequence,
-                    time,
-                    ..
-                },
-                Answer::Device(found),
-            ) => self.publish_asked(&publish, sequence, time, &found, now, scratch),
-            (
-                Asking::Subscribe {
-                    mut subscribing, ..
-                },
-                Answer::Inboxes(answers),
-            ) => {
-                subscribing.judge(answers, self.uplink.device());
-                self.finish_subscribing(subscribing);
-            }
-            (Asking::Rules { sequence, qos, .. }, Answer::Ruled(ruled)) => {
-                let verdict = match ruled {
-                    Some(ruled) => self.uplink.ruled(*ruled, sequence, scratch),
-                    None => Verdict::NoRoom,
-                };
-                self.conclude(verdict, sequence, qos, scratch);
-                self.listening(now);
-            }
-            _ => {}
-        }
-        self.held = !self.pending.is_empty();
-        self.settle(now);
-    }
-
-    /// The publish whose device has been looked up.
-    fn publish_asked(
+    /// Hands over a publish that was decided on by itself, or turns it down.
+    pub(super) fn conclude(
         &mut self,
-        publish: &OwnedPublish,
+        verdict: &Verdict,
         sequence: Sequence,
-        time: Timestamp,
-        found: &Option<Found>,
-        now: Time,
+        qos: QoS,
+        topic: Option<&str>,
         scratch: &mut Scratch,
     ) {
-        let publish = publish.borrow();
-        let registry = &self.shared.registry;
-        let arrival = Arrival {
-            sequence,
-            time,
-            registry,
-            asked: Some(found),
-        };
-        match self.uplink.publish(&publish, &arrival, scratch) {
-            Verdict::Consult(consultation) => {
-                self.consult(*consultation, sequence, publish.qos, now);
-            }
-            verdict => self.conclude(verdict, sequence, publish.qos, scratch),
-        }
-    }
-
-    /// Hands over a publish that was decided on by itself, or turns it down.
-    fn conclude(&mut self, verdict: Verdict, sequence: Sequence, qos: QoS, scratch: &mut Scratch) {
         match verdict {
             Verdict::Taken => self.shared.telemetry.publishes_taken.inc(),
-            verdict => self.turn_down(&verdict, sequence, qos),
+            verdict => self.turn_down(verdict, sequence, qos, topic),
         }
         self.uplink.hand_over(scratch);
     }

@@ -11,9 +11,10 @@ use landfall_protocol::session::{Session, Time};
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 
+use super::asking::Asking;
+use super::dialogue::Dialogue;
 use super::downlink::Downlink;
 use super::gate::Admitted;
-use super::incoming::Asking;
 use super::owned::OwnedPublish;
 use super::uplink::Uplink;
 use super::{Door, Link, Scratch, Stream};
@@ -31,6 +32,7 @@ pub(super) struct Live<S> {
     pub(super) link: Arc<Link>,
     pub(super) uplink: Uplink,
     pub(super) downlink: Downlink,
+    pub(super) dialogue: Dialogue,
     pub(super) will: Option<Box<OwnedPublish>>,
     /// Bytes that were read and not used yet. Empty, and without memory, most of the time.
     pub(super) pending: Vec<u8>,
@@ -81,6 +83,7 @@ impl<S: Stream> Live<S> {
             link,
             uplink,
             downlink: Downlink::default(),
+            dialogue: Dialogue::default(),
             will,
             held: !pending.is_empty(),
             pending,
@@ -129,6 +132,7 @@ impl<S: Stream> Live<S> {
         self.read_mail();
         self.poll_asking(cx, now, scratch);
         self.settle(now);
+        self.say_what_is_due();
         self.deliver_commands(cx);
         let written = self.flush(cx, now).is_ready();
         if self.session.closed().is_some() && (written || self.has_lingered(now)) {
@@ -145,7 +149,8 @@ impl<S: Stream> Live<S> {
     fn read_mail(&mut self) {
         let Some(news) = self.link.news() else { return };
         if let Some(found) = news.found {
-            self.uplink.update(found, &self.shared.rules);
+            let client_id = &self.link.identity.client_id;
+            self.uplink.update(found, &self.shared.rules, client_id);
         }
         for (sequence, refusal) in news.refused {
             self.note_sink_refusal(sequence, refusal);

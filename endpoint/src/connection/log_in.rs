@@ -8,10 +8,12 @@
 use std::time::SystemTime;
 
 use landfall_protocol::ReasonCode;
-use landfall_registry::{CredentialId, Found, LogIn, LogInError, Presented};
+use landfall_registry::{
+    CredentialId, Found, LogIn, LogInError, Presented, Signed, effective_dialect,
+};
 
 use super::gate::Request;
-use super::throttling::{self, NoLogIn};
+use super::throttling::{self, NoLogIn, Shown};
 use super::{Door, Origin};
 use crate::auth::{self, Claim, Named, Proof, Proven};
 use crate::dialect::{self, Own};
@@ -209,11 +211,25 @@ async fn by_claim(
     shared: &Shared,
 ) -> Result<(Found, Option<CredentialId>), Denied> {
     let presented = match &claim.proof {
-        Proof::Password(password) => Presented::Password(password),
-        Proof::User { user, password } => Presented::UserPassword { user, password },
+        Proof::Password(password) => Shown::Password(Presented::Password(password)),
+        Proof::User { user, password } => {
+            Shown::Password(Presented::UserPassword { user, password })
+        }
+        Proof::Signature(signature) => Shown::Signature(Signed {
+            text: signature.signed.as_bytes(),
+            mac: &signature.mac,
+            expiry: signature.expiry,
+        }),
         Proof::Anonymous => return anonymous(claim, shared).await,
     };
     let log_in = throttling::log_in(claim, presented, peer, shared).await?;
+    // After the same work, and with the same answer, as a wrong password.
+    let spoken = effective_dialect(&log_in.application, &log_in.device).name();
+    if let Some(form) = claim.dialect.filter(|form| *form != spoken) {
+        return Err(Denied::credentials(&format_args!(
+            "the log-in has the form of {form}, but the device speaks {spoken}"
+        )));
+    }
     Ok(found(log_in))
 }
 
@@ -244,7 +260,7 @@ fn check_will(request: &Request, found: &Found) -> Result<(), Denied> {
     let Some(will) = &request.will else {
         return Ok(());
     };
-    let spec = landfall_registry::effective_dialect(&found.application, &found.device);
+    let spec = effective_dialect(&found.application, &found.device);
     let own = Own {
         application: found.application.name(),
         device: found.device.name(),

@@ -8,20 +8,29 @@
 //! - `link`: the half that others hold (mailbox, sinks' reports);
 //! - `uplink`: publish → dialect → gateway rule → event → rules → sinks;
 //! - `ruling`: events about which a rule asks an endpoint;
+//! - `gateway`: may it speak for that device, and read its inbox;
+//! - `asking`: packets that wait for an answer of the registry;
 //! - `downlink`: commands → deliveries → acknowledgements;
 //! - `subscribing`: which inboxes may be read;
+//! - `registering`: devices that are registered when a gateway first speaks for them;
+//! - `dialogue`: what the server says to a client in the words of its dialect;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
 //! - `owned`: publishes that outlive the read buffer.
 
+mod asking;
+mod dialogue;
 mod downlink;
 mod ending;
 mod farewell;
 mod gate;
+mod gateway;
 mod incoming;
 mod link;
 mod live;
 mod log_in;
+mod origins;
 mod owned;
+mod registering;
 mod ruling;
 mod scratch;
 mod subscribing;

@@ -5,11 +5,13 @@ use std::pin::Pin;
 
 use landfall_protocol::packet::{Subscribe, Unsubscribe};
 use landfall_protocol::{PacketId, QoS, ReasonCode, Version};
-use landfall_registry::{Device, Found, Registry, Unavailable};
+use landfall_registry::{Registry, Unavailable};
 
 use super::live::Live;
+use super::registering::Asked;
+use super::uplink::Uplink;
 use super::{Link, Stream};
-use crate::dialect::{Dialect, InboxFilter, Own};
+use crate::dialect::{Cause, Dialect, InboxFilter, Own, Request};
 use crate::telemetry::SubscriptionRefused;
 
 /// A SUBSCRIBE with memory of its own.
@@ -22,24 +24,30 @@ pub(super) struct Subscribing {
 
 #[derive(Debug)]
 struct Wanted {
+    /// As it was written.
+    text: Box<str>,
     /// `None`: no inbox.
     filter: Option<InboxFilter>,
     qos: QoS,
     /// Whether the connection may read it.
-    allowed: bool,
+    allowed: Result<(), Cause>,
 }
 
 /// The registry's answers about the devices that a SUBSCRIBE names, in order.
-pub(super) type Lookups =
-    Pin<Box<dyn Future<Output = Result<Vec<Option<Found>>, Unavailable>> + Send>>;
+pub(super) type Lookups = Pin<Box<dyn Future<Output = Result<Vec<Asked>, Unavailable>> + Send>>;
 
 impl Subscribing {
-    /// Reads the filters. Inboxes of other devices are not allowed until [`judge`](Self::judge).
+    /// Reads the filters. Inboxes of other devices are not allowed until they have been judged.
     pub(super) fn of(subscribe: &Subscribe<'_>, dialect: &dyn Dialect, own: Own<'_>) -> Self {
         let wanted = |subscription: landfall_protocol::packet::Subscription<'_>| {
             let filter = dialect.inbox(subscription.filter, own);
+            let allowed = match other_device(filter.as_ref(), own.device) {
+                None => Ok(()),
+                Some(_) => Err(Cause::NotAuthorized),
+            };
             Wanted {
-                allowed: other_device(filter.as_ref(), own.device).is_none(),
+                text: subscription.filter.into(),
+                allowed,
                 filter,
                 // Commands are delivered at QoS 1 at most.
                 qos: subscription.qos.min(QoS::AtLeastOnce),
@@ -52,52 +60,51 @@ impl Subscribing {
         }
     }
 
-    /// Asks the registry about the other devices that are named, at most `limit` of them.
-    /// `None`: there are none.
+    /// Asks the registry about the other devices that are named, at most `limit` of them, and has
+    /// those registered that may be. `None`: there are none.
     pub(super) fn lookups(
         &self,
-        link: &Link,
+        uplink: &mut Uplink,
         registry: &Registry,
         limit: usize,
     ) -> Option<Lookups> {
-        let own = &link.identity.device;
         let others = self
             .wanted
             .iter()
-            .filter_map(|w| other_device(w.filter.as_ref(), own));
+            .filter_map(|w| other_device(w.filter.as_ref(), uplink.device().name()));
         let names: Vec<Box<str>> = others.take(limit).map(Into::into).collect();
         if names.is_empty() {
             return None;
         }
-        let (registry, application) = (registry.clone(), link.identity.application.clone());
+        let registrable = uplink.registrar().map(|it| it.registrable(&names));
+        if let (Some(registrable), Some(clerk)) = (registrable, uplink.clerk(registry)) {
+            return Some(Box::pin(clerk.find_all(names, registrable)));
+        }
+        let (registry, application) = (registry.clone(), Box::from(uplink.own().application));
         Some(Box::pin(async move {
+            let application: Box<str> = application;
             let mut answers = Vec::with_capacity(names.len());
             for name in names {
-                answers.push(registry.device(&application, &name).await?);
+                let found = registry.device(&application, &name).await?;
+                answers.push(Asked::Device(found));
             }
             Ok(answers)
         }))
-    }
-
-    /// Allows the inboxes of the devices that select this one as their gateway.
-    pub(super) fn judge(&mut self, answers: Vec<Option<Found>>, gateway: &Device) {
-        let asked = self.wanted.iter_mut().filter(|wanted| !wanted.allowed);
-        for (wanted, answer) in asked.zip(answers) {
-            wanted.allowed = answer.is_some_and(|found| found.device.selects_gateway(gateway));
-        }
     }
 
     /// Enters what is allowed, up to `limit` subscriptions: one reason for each filter.
     fn enter(&mut self, link: &Link, limit: usize) -> Vec<ReasonCode> {
         let identifier = self.identifier;
         link.with_inbox(|inbox| {
-            let enter = |wanted: &mut Wanted| match wanted.filter.take() {
-                None => ReasonCode::TOPIC_FILTER_INVALID,
-                Some(_) if !wanted.allowed => ReasonCode::NOT_AUTHORIZED,
-                Some(filter) if inbox.len() >= limit && !inbox.contains(&filter.text()) => {
-                    ReasonCode::QUOTA_EXCEEDED
+            let enter = |wanted: &mut Wanted| match (wanted.filter.take(), wanted.allowed) {
+                (None, _) => wanted.refuse(Cause::Topic),
+                (Some(_), Err(cause)) => wanted.refuse(cause),
+                (Some(filter), Ok(()))
+                    if inbox.len() >= limit && !inbox.contains(&filter.text()) =>
+                {
+                    wanted.refuse(Cause::TooManySubscriptions)
                 }
-                Some(filter) => {
+                (Some(filter), Ok(())) => {
                     inbox.subscribe(filter, wanted.qos, identifier);
                     ReasonCode(wanted.qos as u8)
                 }
@@ -107,12 +114,42 @@ impl Subscribing {
     }
 }
 
+impl Wanted {
+    fn refuse(&mut self, cause: Cause) -> ReasonCode {
+        self.allowed = Err(cause);
+        match cause {
+            Cause::Topic => ReasonCode::TOPIC_FILTER_INVALID,
+            Cause::TooManySubscriptions | Cause::TooManyActive | Cause::TooManyDevices => {
+                ReasonCode::QUOTA_EXCEEDED
+            }
+            Cause::NotCreated => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+            Cause::NotAuthorized | Cause::Format | Cause::TooLarge => ReasonCode::NOT_AUTHORIZED,
+        }
+    }
+}
+
 /// The device whose inbox a filter names, if it is not the connected one.
 fn other_device<'f>(filter: Option<&'f InboxFilter>, own: &str) -> Option<&'f str> {
     filter?.device().filter(|device| *device != own)
 }
 
 impl<S: Stream> Live<S> {
+    /// Allows the inboxes of the devices that select this one as their gateway.
+    pub(super) fn judge_subscriptions(
+        &mut self,
+        subscribing: &mut Subscribing,
+        answers: Vec<Asked>,
+    ) {
+        let wanted = subscribing.wanted.iter_mut();
+        let asked = wanted.filter(|wanted| wanted.allowed.is_err());
+        for (wanted, answer) in asked.zip(answers) {
+            let name = wanted.filter.as_ref().and_then(InboxFilter::device);
+            let name = name.unwrap_or_default();
+            self.note_registration(name, &answer);
+            wanted.allowed = self.uplink.may_read(name, &answer);
+        }
+    }
+
     /// Enters the subscriptions and answers.
     pub(super) fn finish_subscribing(&mut self, mut subscribing: Subscribing) {
         let mut reasons = subscribing.enter(&self.link, self.door.subscriptions);
@@ -127,6 +164,11 @@ impl<S: Stream> Live<S> {
             }
         }
         self.session.suback(subscribing.packet_id, &mut reasons);
+        for wanted in &subscribing.wanted {
+            if let Err(cause) = wanted.allowed {
+                self.notify(Request::Subscribe, &wanted.text, cause);
+            }
+        }
         self.shared.hub.subscribed(&self.link, self.uplink.device());
     }
 }

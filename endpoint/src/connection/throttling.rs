@@ -1,9 +1,10 @@
 //! Log-ins by password, held back where too many failed.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
 
 use landfall_protocol::ReasonCode;
-use landfall_registry::{LogIn, LogInError, Presented};
+use landfall_registry::{LogIn, LogInError, Presented, Signed};
 
 use crate::auth::{Attempt, Claim, Throttled};
 use crate::listener::Peer;
@@ -18,10 +19,18 @@ pub(super) enum NoLogIn {
     Refused(LogInError),
 }
 
-/// Checks a password, unless too many failed from this address or for this device.
+/// What is shown for a claim.
+pub(super) enum Shown<'a> {
+    /// A password, with or without a user name of its own.
+    Password(Presented<'a>),
+    /// A signature with a key.
+    Signature(Signed<'a>),
+}
+
+/// Checks a password or signature, unless too many failed from this address or for this device.
 pub(super) async fn log_in(
     claim: &Claim,
-    presented: Presented<'_>,
+    shown: Shown<'_>,
     peer: &Peer,
     shared: &Shared,
 ) -> Result<LogIn, NoLogIn> {
@@ -38,7 +47,16 @@ pub(super) async fn log_in(
         LogInThrottled { attempt, throttled }.emit(&shared.telemetry);
         return Err(told(throttled));
     }
-    let log_in = shared.registry.log_in(application, device, presented).await;
+    let registry = &shared.registry;
+    let log_in = match shown {
+        Shown::Password(presented) => registry.log_in(application, device, presented).await,
+        Shown::Signature(signed) => {
+            let now = SystemTime::now();
+            registry
+                .log_in_by_signature(application, device, signed, now)
+                .await
+        }
+    };
     match &log_in {
         Ok(_) => shared.throttle.succeeded(&attempt, shared.clock.now()),
         Err(LogInError::Refused(_)) => shared.throttle.failed(&attempt, shared.clock.now()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use landfall_events::content::judge;
-use landfall_events::event::{Draft, EventType, Origin, OriginParts, Timestamp};
+use landfall_events::event::{Draft, EventType, Origin, Timestamp};
 use landfall_events::rule::{self, Parts};
 use landfall_events::sink::{Completion, Handover, Sequence};
 use landfall_protocol::packet::Publish;
@@ -13,6 +13,8 @@ use landfall_registry::{
     effective_payload_encoding,
 };
 
+use super::origins::{Origins, Sender};
+use super::registering::{Asked, Registrar};
 use super::ruling::{Consultation, Ruled};
 use super::verdict::{RefusedBecause, Verdict};
 use super::{Link, Scratch};
@@ -21,24 +23,20 @@ use crate::rules::{RuleBook, Ruleset};
 use crate::server::Shared;
 use crate::sinks::Route;
 
-/// Devices whose constant attributes a gateway's connection keeps.
-const KEPT_ORIGINS: usize = 64;
-
 /// The upward half of a connection: who it is, and where its events go.
 pub(super) struct Uplink {
-    instance: Arc<str>,
-    application: Arc<Application>,
+    pub(super) instance: Arc<str>,
+    pub(super) application: Arc<Application>,
     application_name: Arc<str>,
-    device: Arc<Device>,
+    pub(super) device: Arc<Device>,
     dialect: DialectSpec,
     rules: Option<Arc<Ruleset>>,
     payload_encoding: PayloadEncoding,
     route: Route,
     completion: Arc<dyn Completion>,
-    /// Constant attributes of the connected device; made with its first event.
-    own: Option<Arc<Origin>>,
-    /// The same of devices it spoke for, the latest last.
-    others: Vec<(Arc<Device>, Arc<Origin>)>,
+    pub(super) origins: Origins,
+    /// `None`: it registers no devices.
+    pub(super) registrar: Option<Box<Registrar>>,
     /// The last publish that was put into a batch.
     handed: Sequence,
 }
@@ -52,7 +50,7 @@ pub(super) struct Arrival<'a> {
     /// For the gateway rule.
     pub(super) registry: &'a Registry,
     /// Looked up for this publish, when the cache did not have it.
-    pub(super) asked: Option<&'a Option<Found>>,
+    pub(super) asked: Option<&'a Asked>,
 }
 
 impl Uplink {
@@ -64,9 +62,15 @@ impl Uplink {
         route: Route,
         link: &Arc<Link>,
     ) -> Self {
+        let dialect = effective_dialect(&found.application, &found.device);
+        let own = Own {
+            application: found.application.name(),
+            device: found.device.name(),
+        };
+        let registrar = Registrar::of(&dialect, &link.identity.client_id, own);
         Self {
             instance: Arc::clone(&shared.instance),
-            dialect: effective_dialect(&found.application, &found.device),
+            dialect,
             rules: shared.rules.of(&found.application),
             payload_encoding: effective_payload_encoding(&found.application, &found.device),
             application: found.application,
@@ -74,8 +78,8 @@ impl Uplink {
             device: found.device,
             route,
             completion: Arc::clone(link) as Arc<dyn Completion>,
-            own: None,
-            others: Vec::new(),
+            origins: Origins::default(),
+            registrar,
             handed: 0,
         }
     }
@@ -104,14 +108,18 @@ impl Uplink {
     }
 
     /// Uses changed documents from the next publish on.
-    pub(super) fn update(&mut self, found: Found, rules: &RuleBook) {
+    pub(super) fn update(&mut self, found: Found, rules: &RuleBook, client_id: &str) {
         self.rules = rules.of(&found.application);
         self.dialect = effective_dialect(&found.application, &found.device);
         self.payload_encoding = effective_payload_encoding(&found.application, &found.device);
         self.application = found.application;
         self.device = found.device;
-        self.own = None;
-        self.others.clear();
+        self.origins = Origins::default();
+        let own = Own {
+            application: self.application.name(),
+            device: self.device.name(),
+        };
+        self.registrar = Registrar::update(self.registrar.take(), &self.dialect, client_id, own);
     }
 
     /// Decides on a publish and, if it is taken, encodes it for each sink.
@@ -123,13 +131,12 @@ impl Uplink {
     ) -> Verdict {
         let dialect = self.dialect();
         let Ok(destination) = dialect.destination(publish.topic, self.own()) else {
-            return Verdict::Refused(ReasonCode::TOPIC_NAME_INVALID, RefusedBecause::Topic);
+            return RefusedBecause::Topic.into();
         };
         if publish.payload.len() > dialect.largest_payload() {
-            return Verdict::Refused(ReasonCode::QUOTA_EXCEEDED, RefusedBecause::TooLarge);
+            return RefusedBecause::TooLarge.into();
         }
-        let bad_payload =
-            Verdict::Refused(ReasonCode::PAYLOAD_FORMAT_INVALID, RefusedBecause::Payload);
+        let bad_payload = RefusedBecause::Payload.into();
         let properties = &publish.properties;
         // [MQTT-3.3.2-4]: said to be UTF-8.
         if properties.payload_is_utf8 == Some(true) && std::str::from_utf8(publish.payload).is_err()
@@ -247,64 +254,12 @@ impl Uplink {
         self.handed = sequence;
     }
 
-    /// The constant attributes for the device that is spoken for, if that is allowed.
-    fn origin(
-        &mut self,
-        spoken_for: Option<&str>,
-        arrival: &Arrival<'_>,
-    ) -> Result<Arc<Origin>, Verdict> {
-        let Some(name) = spoken_for.filter(|name| *name != self.device.name()) else {
-            return Ok(Arc::clone(self.own_origin()));
-        };
-        let cached;
-        let known = match arrival.asked {
-            Some(found) => found,
-            None => {
-                cached = arrival
-                    .registry
-                    .device_if_cached(self.application.name(), name);
-                match &cached {
-                    Some(found) => found,
-                    None => return Err(Verdict::Ask(name.into())),
-                }
-            }
-        };
-        match known {
-            // "The devices which allow other devices to act on their behalf, must indicate this by
-            // explicitly selecting a device as their gateway" (Drogue Cloud, MQTT endpoint).
-            Some(found) if found.device.enabled() && found.device.selects_gateway(&self.device) => {
-                Ok(self.other_origin(&found.device))
-            }
-            _ => Err(Verdict::Refused(
-                ReasonCode::NOT_AUTHORIZED,
-                RefusedBecause::Gateway,
-            )),
-        }
-    }
-
-    fn own_origin(&mut self) -> &Arc<Origin> {
-        let (instance, application, device) = (&self.instance, &self.application, &self.device);
-        self.own
-            .get_or_insert_with(|| new_origin(instance, application, device, device))
-    }
-
-    fn other_origin(&mut self, device: &Arc<Device>) -> Arc<Origin> {
-        let known = self
-            .others
-            .iter()
-            .rev()
-            .find(|(known, _)| Arc::ptr_eq(known, device));
-        if let Some((_, origin)) = known {
-            return Arc::clone(origin);
-        }
-        let origin = new_origin(&self.instance, &self.application, device, &self.device);
-        self.others
-            .retain(|(known, _)| known.name() != device.name());
-        if self.others.len() >= KEPT_ORIGINS {
-            self.others.remove(0);
-        }
-        self.others.push((Arc::clone(device), Arc::clone(&origin)));
-        origin
+    pub(super) fn own_origin(&mut self) -> Arc<Origin> {
+        self.origins.own(Sender {
+            instance: &self.instance,
+            application: &self.application,
+            device: &self.device,
+        })
     }
 
     /// An event of the connection itself, `{"connected": …}`; in the open batches.
@@ -315,7 +270,7 @@ impl Uplink {
         scratch: &mut Scratch,
     ) {
         let time = Timestamp::now();
-        let origin = Arc::clone(self.own_origin());
+        let origin = self.own_origin();
         let data: &[u8] = if connected {
             br#"{"connected":true}"#
         } else {
@@ -388,21 +343,6 @@ impl Uplink {
 
     /// Gives back what only a busy connection needs.
     pub(super) fn shrink(&mut self) {
-        self.own = None;
-        self.others = Vec::new();
+        self.origins = Origins::default();
     }
-}
-
-fn new_origin(
-    instance: &str,
-    application: &Application,
-    device: &Device,
-    sender: &Device,
-) -> Arc<Origin> {
-    Origin::new(OriginParts {
-        instance,
-        application: (application.name(), application.uid()),
-        device: (device.name(), device.uid()),
-        sender: (sender.name(), sender.uid()),
-    })
 }

@@ -1,8 +1,9 @@
-//! What becomes of a publish.
+//! What becomes of a publish, and why it may not be made.
 
 use landfall_protocol::ReasonCode;
 
 use super::ruling::Consultation;
+use crate::dialect::Cause;
 
 /// What becomes of a publish.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Verdict {
     Refused(ReasonCode, RefusedBecause),
     /// The registry must be asked about this device first.
     Ask(Box<str>),
+    /// This device must be registered first.
+    Register(Box<str>),
     /// An endpoint of the application's rules must be asked first.
     Consult(Box<Consultation>),
 }
@@ -34,6 +37,12 @@ pub(super) enum RefusedBecause {
     Rule,
     /// Larger than the dialect allows.
     TooLarge,
+    /// The gateway speaks for as many devices as it may.
+    TooManyActive,
+    /// The application has as many devices as may be registered.
+    TooManyDevices,
+    /// The device could not be registered, now or a moment ago.
+    NotRegistered,
 }
 
 impl RefusedBecause {
@@ -45,6 +54,42 @@ impl RefusedBecause {
             Self::Payload => "bad_payload",
             Self::Rule => "rule_rejected",
             Self::TooLarge => "payload_too_large",
+            Self::TooManyActive => "too_many_active_devices",
+            Self::TooManyDevices => "too_many_devices",
+            Self::NotRegistered => "not_registered",
         }
+    }
+
+    /// For what a dialect tells the client; `None`: it has no word for it.
+    pub(super) fn cause(self) -> Option<Cause> {
+        match self {
+            Self::Topic => Some(Cause::Topic),
+            Self::Gateway => Some(Cause::NotAuthorized),
+            Self::Payload => Some(Cause::Format),
+            Self::Rule => None,
+            Self::TooLarge => Some(Cause::TooLarge),
+            Self::TooManyActive => Some(Cause::TooManyActive),
+            Self::TooManyDevices => Some(Cause::TooManyDevices),
+            Self::NotRegistered => Some(Cause::NotCreated),
+        }
+    }
+
+    /// What an MQTT 5 client is told.
+    pub(super) const fn reason(self) -> ReasonCode {
+        match self {
+            Self::Topic => ReasonCode::TOPIC_NAME_INVALID,
+            Self::Gateway => ReasonCode::NOT_AUTHORIZED,
+            Self::Payload => ReasonCode::PAYLOAD_FORMAT_INVALID,
+            Self::Rule | Self::NotRegistered => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+            Self::TooLarge | Self::TooManyActive | Self::TooManyDevices => {
+                ReasonCode::QUOTA_EXCEEDED
+            }
+        }
+    }
+}
+
+impl From<RefusedBecause> for Verdict {
+    fn from(because: RefusedBecause) -> Self {
+        Self::Refused(because.reason(), because)
     }
 }

@@ -42,4 +42,19 @@ pub enum TopicError {
     /// More levels than the dialect knows.
     #[error("the topic has too many levels")]
     TooManyLevels,
+    /// None of the dialect's topics.
+    #[error("the topic matches no rule of the dialect")]
+    NoRule,
+    /// A type of device that breaks the dialect's rules of names.
+    #[error("the topic names an impossible type of device")]
+    DeviceType,
+    /// A device that breaks the dialect's rules of names.
+    #[error("the topic names an impossible device")]
+    DeviceId,
+    /// Properties that cannot be decoded, or too many.
+    #[error("the topic's properties cannot be read")]
+    Properties,
+    /// It names an application, and not the own one.
+    #[error("the topic names another application")]
+    OtherApplication,
 }

@@ -40,6 +40,12 @@ pub(super) trait Pattern: fmt::Debug + Send + Sync {
     fn covers(&self, command: &Outgoing<'_>) -> bool {
         self.topic(command).is_some()
     }
+
+    /// Whether it reads the server's own messages on this topic.
+    fn takes(&self, topic: &str) -> bool {
+        let _ = topic;
+        false
+    }
 }
 
 /// A filter that commands can be subscribed with.
@@ -64,6 +70,11 @@ impl InboxFilter {
     /// The topic that a command goes on by this filter; `None`: it is not for it.
     pub fn topic(&self, command: &Outgoing<'_>) -> Option<String> {
         self.0.topic(command)
+    }
+
+    /// Whether it reads the server's own messages on this topic.
+    pub fn takes(&self, topic: &str) -> bool {
+        self.0.takes(topic)
     }
 
     /// Whether a command goes by this filter.
@@ -134,6 +145,19 @@ impl Inbox {
     /// Whether a command reaches this connection.
     pub fn covers(&self, command: &Outgoing<'_>) -> bool {
         self.subscriptions.iter().any(|s| s.filter.covers(command))
+    }
+
+    /// The message that delivers the server's own words on a topic; `None`: no subscription reads
+    /// them.
+    pub fn told(&self, topic: String) -> Option<InboxDelivery> {
+        let matching = || self.subscriptions.iter().filter(|s| s.filter.takes(&topic));
+        let qos = matching().map(|s| s.qos).max()?;
+        let identifiers = matching().filter_map(|s| s.identifier).collect();
+        Some(InboxDelivery {
+            topic,
+            qos,
+            identifiers,
+        })
     }
 
     /// The messages that deliver a command: one for each distinct topic.

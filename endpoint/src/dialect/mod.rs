@@ -5,19 +5,28 @@
 //! [`Dialect`], one line of [`of`], and one name in the registry's documents
 //! (`registry/src/document/dialect.rs`).
 
+mod azure;
 mod destination;
 mod drogue;
+mod filter;
+mod hono;
 mod inbox;
+mod log_in;
+mod notice;
 pub mod payload;
+mod percent;
 mod plain;
 #[cfg(test)]
 mod properties;
+mod watson;
 
 use std::fmt;
 
 pub use destination::{Destination, Extension, TopicError};
 pub use inbox::{Inbox, InboxDelivery, InboxFilter, Outgoing};
 use landfall_registry::DialectSpec;
+pub use log_in::{Claimed, ClaimedProof, LogInForm, NotAClaim, OfDialect, Signature, claimed};
+pub use notice::{Cause, Message, Refused, Request};
 
 /// Who is connected, as far as a topic may name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +65,32 @@ pub trait Dialect: fmt::Debug + Sync {
     fn largest_payload(&self) -> usize {
         usize::MAX
     }
+
+    /// Reads a log-in in the dialect's own form, which client id and user name show together.
+    /// `None`: it is not of that form.
+    ///
+    /// Left out, devices log in as `<device>@<application>` only.
+    fn log_in(&self, form: &LogInForm<'_>) -> Option<Result<Claimed, NotAClaim>> {
+        let _ = form;
+        None
+    }
+
+    /// What the server itself answers to a publish once it is accepted.
+    fn answer(&self, topic: &str, payload: &[u8]) -> Option<Message> {
+        let _ = (topic, payload);
+        None
+    }
+
+    /// How a client is told of a refusal, beyond MQTT's own ways.
+    fn notice(&self, refused: &Refused<'_>) -> Option<Message> {
+        let _ = refused;
+        None
+    }
+}
+
+/// Whether a client of this id is a gateway that may have devices registered.
+pub fn is_gateway(client_id: &str, own: Own<'_>) -> bool {
+    watson::is_gateway(client_id, own)
 }
 
 /// The dialect that documents chose.
@@ -68,5 +103,8 @@ pub fn of(spec: &DialectSpec) -> &'static dyn Dialect {
         DialectSpec::PlainTopic {
             device_prefix: true,
         } => &plain::DevicePrefix,
+        DialectSpec::WatsonIot { .. } => &watson::Watson,
+        DialectSpec::AzureIotHub => &azure::Azure,
+        DialectSpec::Hono => &hono::Hono,
     }
 }

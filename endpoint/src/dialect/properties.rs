@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{Dialect, Outgoing, Own, of};
 
-const SPECS: [DialectSpec; 3] = [
+const SPECS: [DialectSpec; 6] = [
     DialectSpec::DrogueV1,
     DialectSpec::PlainTopic {
         device_prefix: false,
@@ -13,6 +13,11 @@ const SPECS: [DialectSpec; 3] = [
     DialectSpec::PlainTopic {
         device_prefix: true,
     },
+    DialectSpec::WatsonIot {
+        auto_register: None,
+    },
+    DialectSpec::AzureIotHub,
+    DialectSpec::Hono,
 ];
 
 const OWN: Own<'_> = Own {
@@ -24,13 +29,44 @@ const OWN: Own<'_> = Own {
 fn text() -> impl Strategy<Value = String> {
     let level = prop_oneof![
         4 => prop::sample::select(vec![
-            "", "+", "#", "command", "inbox", "gw", "app", "dev", "x", "%", "%2", "%2F",
+            "", "+", "#", "command", "inbox", "gw", "app", "dev", "x", "%", "%2", "%2F", "iot-2",
+            "type", "id", "evt", "fmt", "json", "cmd", "notify", "iotdm-1", "iotdevice-1", "mgmt",
+            "devices", "messages", "events", "devicebound", "a=1&b=%20", "?a=1&A=2", "telemetry",
+            "t", "e", "c", "q", "s", "req", "200",
         ]).prop_map(str::to_owned),
         1 => "[a-z%?&=$:.@]{0,8}",
         1 => "\\PC{0,4}",
     ];
-    prop::collection::vec(level, 0..10).prop_map(|levels| levels.join("/"))
+    let any = prop::collection::vec(level, 0..10).prop_map(|levels| levels.join("/"));
+    let place = || prop::sample::select(vec!["+", "gw", "type", "id", "x", "json", ""]);
+    let whole =
+        (0..SHAPES.len(), place(), place(), place(), place()).prop_map(|(shape, a, b, c, d)| {
+            let shape = SHAPES.get(shape).copied().unwrap_or_default();
+            let places = [("{a}", a), ("{b}", b), ("{c}", c), ("{d}", d)];
+            places
+                .iter()
+                .fold(shape.to_owned(), |text, (place, level)| {
+                    text.replace(place, level)
+                })
+        });
+    prop_oneof![any, whole]
 }
+
+/// Topics and filters of all dialects, with places to be filled in.
+const SHAPES: [&str; 12] = [
+    "command/inbox/{a}/#",
+    "iot-2/cmd/{a}/fmt/{b}",
+    "iot-2/type/{a}/id/{b}/cmd/{c}/fmt/{d}",
+    "iot-2/type/{a}/id/{b}/evt/{c}/fmt/{d}",
+    "iotdm-1/type/{a}/id/{b}/#",
+    "iotdm-1/{a}/#",
+    "iotdevice-1/type/{a}/id/{b}/{c}",
+    "devices/{a}/messages/devicebound/#",
+    "devices/{a}/messages/events/{b}={c}",
+    "c/{a}/{b}/q/#",
+    "t/{a}/{b}/?{c}={d}",
+    "c/{a}/{b}/s/{c}/200",
+];
 
 fn each(
     check: impl Fn(&'static dyn Dialect) -> Result<(), TestCaseError>,
@@ -52,6 +88,8 @@ fn matches(filter: &str, topic: &str) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
     #[test]
     fn no_topic_or_filter_makes_a_dialect_panic(text in text(), any in ".{0,40}") {
         each(|dialect| {
@@ -102,7 +140,7 @@ proptest! {
     fn commands_go_on_topics_that_match_their_filter(
         filter in text(),
         device in prop::sample::select(vec!["gw", "dev", "type:id"]),
-        name in "[a-z]{1,4}|:|x:y|%|a&b=c",
+        name in "[a-z]{1,4}|x:y|%|a&b=c|iotdm-1:[a-z]{1,3}:[a-z]",
     ) {
         each(|dialect| {
             let Some(read) = dialect.inbox(&filter, OWN) else { return Ok(()) };
@@ -126,7 +164,7 @@ proptest! {
             let destination = of(&spec).destination(topic, OWN).unwrap();
             (destination.channel.into_owned(), destination.device.map(std::borrow::Cow::into_owned))
         };
-        let [drogue, plain, prefixed] = SPECS;
+        let [drogue, plain, prefixed, ..] = SPECS;
         let named = Some(device.clone());
         prop_assert_eq!(read(drogue, &channel), (channel.clone(), None));
         prop_assert_eq!(read(drogue, &format!("{channel}/{device}")), (channel, named.clone()));

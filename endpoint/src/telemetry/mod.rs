@@ -2,6 +2,7 @@
 
 mod connection;
 mod listener;
+mod registration;
 mod sinks;
 mod throttle;
 
@@ -12,6 +13,7 @@ pub use connection::{
     Stage, SubscriptionRefused, WillDropped,
 };
 pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
+pub use registration::DeviceRegistered;
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
 
@@ -37,6 +39,8 @@ pub struct Telemetry {
     pub publishes_refused: IntCounterVec,
     /// Filters that were not granted.
     pub subscriptions_refused: IntCounter,
+    /// Devices that gateways were to have registered, by outcome.
+    pub registrations: IntCounterVec,
     /// Commands, by outcome.
     pub commands: IntCounterVec,
     /// Whether each command source is connected.
@@ -117,6 +121,11 @@ impl Telemetry {
             subscriptions_refused: counter(
                 "landfall_subscriptions_refused_total",
                 "SUBSCRIBE packets with a filter that was not granted",
+            )?,
+            registrations: counters(
+                "landfall_device_registrations_total",
+                "Devices that gateways spoke for first, by whether they were registered",
+                "outcome",
             )?,
             commands: counters("landfall_commands_total", "Commands by outcome", "outcome")?,
             command_source_up,

@@ -33,7 +33,7 @@ pub use application::{ApplicationSpec, DEFAULT_DEVICE_NAME, TrustAnchor, TrustAn
 pub use credential::{Credential, Validity};
 pub(crate) use device::MAX_ALIAS;
 pub use device::{Authentication, Core, DeviceSpec, GatewaySelector};
-pub use dialect::DialectSpec;
+pub use dialect::{AutoRegister, DialectSpec};
 pub use external::{Authorization, ExternalEndpoint, Header, Tls};
 pub use metadata::{Address, Metadata, Preconditions, ShownMetadata};
 pub use mqtt::{Mqtt, PayloadEncoding};

@@ -2,6 +2,7 @@
 //! in `applications` and `devices`, both by `prepare`, `commit` and `show`.
 
 mod applications;
+mod behind;
 mod cache;
 mod commit;
 mod devices;
@@ -24,9 +25,10 @@ use crate::store::Store;
 use crate::token::known::KnownTokens;
 use crate::verify::{Decoy, Remembered, Verifier, Workers};
 pub use applications::MAX_BATCH;
+pub use behind::{Behind, REGISTERED_BY, RegisterError};
 use cache::Resources;
 use follow::Follower;
-pub use log_in::{Cause, LogIn, LogInError, Presented};
+pub use log_in::{Cause, LogIn, LogInError, Presented, Signed};
 pub use show::{ListQuery, Page, Secrets};
 pub use write::{BatchError, Outcome, WriteError, Written};
 

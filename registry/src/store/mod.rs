@@ -116,6 +116,14 @@ impl Store {
         }
     }
 
+    /// Number of the resources of a parent, as far as `at_most`.
+    pub(crate) async fn count(&self, parent: ResourceId, at_most: u32) -> Result<u64, Unavailable> {
+        match &self.backend {
+            Backend::Sqlite(store) => self.observe(store.count(parent, at_most).await),
+            Backend::Postgres(store) => store.count(parent, at_most).await,
+        }
+    }
+
     /// Names of the resources of a parent that claim a value from `first` to `last` within a space,
     /// both included, each once, in the order of their values: at most `limit`.
     pub(crate) async fn holders(

@@ -13,6 +13,8 @@
 mod authority;
 #[path = "../registry/batches.rs"]
 mod batches;
+#[path = "../registry/behind.rs"]
+mod behind;
 #[path = "../registry/certificates/mod.rs"]
 mod certificates;
 #[path = "../registry/changes.rs"]

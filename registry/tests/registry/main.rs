@@ -12,6 +12,7 @@
 
 mod authority;
 mod batches;
+mod behind;
 mod certificates;
 mod changes;
 mod common;
@@ -25,6 +26,7 @@ mod refusals;
 mod round_trips;
 mod rules;
 mod secrets;
+mod signatures;
 mod store;
 mod storms;
 mod tokens;

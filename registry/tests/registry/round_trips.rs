@@ -243,3 +243,34 @@ proptest! {
         let _ = parse_documents(&text);
     }
 }
+
+#[tokio::test]
+async fn every_dialect_is_shown_as_it_is_read() {
+    let fixture = fixture().await;
+    for (written, shown) in [
+        ("{ type: drogue/v1 }", json!({ "type": "drogue/v1" })),
+        ("{ type: watsonIoT }", json!({ "type": "watsonIoT" })),
+        (
+            "{ type: watsonIoT, autoRegister: { roaming: true, maxDevices: 7 } }",
+            json!({
+                "type": "watsonIoT",
+                "autoRegister": {
+                    "roaming": true, "maxPending": 10, "maxActive": 500, "maxDevices": 7,
+                    "retryPause": "30000ms",
+                },
+            }),
+        ),
+        ("{ type: azureIotHub }", json!({ "type": "azureIotHub" })),
+        ("{ type: hono }", json!({ "type": "hono" })),
+    ] {
+        let spec = format!("{{ mqtt: {{ dialect: {written} }} }}");
+        fixture.device("sensor01", &spec).await;
+        let first = json(&fixture.get("sensor01").await)["spec"]["mqtt"].clone();
+        assert_eq!(first["dialect"], shown);
+        fixture
+            .device("sensor01", &json!({ "mqtt": first }).to_string())
+            .await;
+        let again = &json(&fixture.get("sensor01").await)["spec"]["mqtt"];
+        assert_eq!(*again, first);
+    }
+}

@@ -13,6 +13,12 @@ pub(crate) const RECEIVER_TOKEN: &str = "tok-receiver-83a1d2";
 /// Handed in by tests that log in wrongly.
 pub(crate) const WRONG_PASSWORD: &str = "pw-wrong-77c0d915";
 
+/// Of devices and gateways of the Watson dialect.
+pub(crate) const WATSON_TOKEN: &str = "tok-watson-6b0c7e19";
+
+/// Of devices that sign their log-ins; in Base64.
+pub(crate) const DEVICE_KEY: &str = "a2V5LWRldmljZS05ZjI3YzFlMDQ4YTY=";
+
 /// Of a device that has several.
 pub(crate) const OWN_PASSWORD: &str = "pw-own-41c7e2d9";
 pub(crate) const UNIQUE_USER_PASSWORD: &str = "pw-unique-90ab13f4";
@@ -26,6 +32,8 @@ pub(crate) const SECRETS: &[&str] = &[
     SENDER_PASSWORD,
     RECEIVER_TOKEN,
     OWN_PASSWORD,
+    WATSON_TOKEN,
+    DEVICE_KEY,
     UNIQUE_USER_PASSWORD,
     USER_PASSWORD,
 ];

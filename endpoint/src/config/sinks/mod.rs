@@ -108,6 +108,7 @@ pub struct StdoutSinkConfig {
 struct NoKeys {}
 
 const DEFAULT_QUEUE: usize = 64 << 20;
+const DEFAULT_SPILL: u64 = 1 << 30;
 const TYPES: &str =
     "there are `log`, `kafka`, `nats`, `http`, `mqtt`, `file`, `stdout` and `blackhole`";
 
@@ -206,13 +207,8 @@ impl RawSink {
         let required = switch(&mut table, "required", true)?;
         let fail_fast = switch(&mut table, "fail_fast", false)?;
         let spill_bytes = match table.remove("spill_bytes") {
-            None => 1 << 30,
-            Some(bytes) => value::size_within(
-                ValueDeserializer::from(bytes),
-                1 << 20,
-                i64::MAX.unsigned_abs(),
-            )
-            .map_err(|error| in_key("spill_bytes", error))?,
+            None => DEFAULT_SPILL,
+            Some(bytes) => spill_bytes(bytes)?,
         };
         let spill = switch(&mut table, "spill", false)?.then_some(spill_bytes);
         let Some(kind) = table.remove("type") else {
@@ -310,6 +306,16 @@ fn named(value: Spanned<DeValue<'_>>) -> Result<Spanned<String>, Flaw> {
         ));
     }
     Ok(name)
+}
+
+fn spill_bytes(bytes: Spanned<DeValue<'_>>) -> Result<u64, Flaw> {
+    let span = bytes.span();
+    let most = i64::MAX.unsigned_abs();
+    value::size_within(ValueDeserializer::from(bytes), 1 << 20, most).map_err(|error| {
+        let flaw = in_key("spill_bytes", error);
+        let span = flaw.span.clone().or(Some(span));
+        Flaw { span, ..flaw }
+    })
 }
 
 fn switch(table: &mut DeTable<'_>, key: &str, default: bool) -> Result<bool, Flaw> {

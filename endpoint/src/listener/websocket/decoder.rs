@@ -41,18 +41,19 @@ enum Kind {
     Control(Control),
 }
 
-/// What came in a control frame.
+/// What came beside the payload of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// To be answered by a pong with the same payload.
     Ping(Vec<u8>),
-    /// A goodbye, to be answered by one with this code, if it has one.
+    /// A goodbye, to be answered by one with this code, if it has one. It is the last event.
     Goodbye(Option<CloseCode>),
+    /// A rule is broken. It is the last event.
+    Broken(Broken),
 }
 
 /// A rule is broken: the code of the goodbye, and the cause for the log. The client is to blame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cause}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) code: CloseCode,
     pub(super) cause: &'static str,
@@ -81,42 +82,49 @@ impl Decoder {
     }
 
     /// Puts the payload of binary messages to the front of `bytes`, and says how much it is; `on`
-    /// gets the rest. A goodbye is the last that is looked at.
-    ///
-    /// # Errors
-    /// [`Broken`]; what came before it is lost, as the connection is.
-    pub(super) fn decode(
-        &mut self,
-        bytes: &mut [u8],
-        mut on: impl FnMut(Event),
-    ) -> Result<usize, Broken> {
+    /// gets the rest. What stands behind the last event is not looked at.
+    pub(super) fn decode(&mut self, bytes: &mut [u8], mut on: impl FnMut(Event)) -> usize {
         let (mut from, mut to) = (0, 0);
         while from < bytes.len() {
-            if self.frame.kind == Kind::None {
-                from += self.read_head(bytes.get(from..).unwrap_or_default())?;
-            } else {
-                let left = usize::try_from(self.frame.left).unwrap_or(usize::MAX);
-                let end = from.saturating_add(left).min(bytes.len());
-                self.unmask(bytes.get_mut(from..end).unwrap_or_default());
-                if self.frame.kind == Kind::Data {
-                    bytes.copy_within(from..end, to);
-                    to += end - from;
-                } else {
-                    let payload = bytes.get(from..end).unwrap_or_default();
-                    self.control.extend_from_slice(payload);
-                }
-                self.frame.left -= (end - from) as u64;
-                from = end;
-            }
-            if let Some(event) = self.finish()? {
-                let is_goodbye = matches!(event, Event::Goodbye(_));
-                on(event);
-                if is_goodbye {
-                    break;
-                }
+            let event = match self.step(bytes, &mut from, &mut to) {
+                Ok(None) => continue,
+                Ok(Some(event)) => event,
+                Err(broken) => Event::Broken(broken),
+            };
+            let is_last = !matches!(event, Event::Ping(_));
+            on(event);
+            if is_last {
+                break;
             }
         }
-        Ok(to)
+        to
+    }
+
+    /// Takes a head, or payload; moves `from` behind it, and `to` behind what is kept of it.
+    fn step(
+        &mut self,
+        bytes: &mut [u8],
+        from: &mut usize,
+        to: &mut usize,
+    ) -> Result<Option<Event>, Broken> {
+        if self.frame.kind == Kind::None {
+            *from += self.read_head(bytes.get(*from..).unwrap_or_default())?;
+            return self.finish();
+        }
+        let left = usize::try_from(self.frame.left).unwrap_or(usize::MAX);
+        let end = from.saturating_add(left).min(bytes.len());
+        let count = end - *from;
+        self.unmask(bytes.get_mut(*from..end).unwrap_or_default());
+        if self.frame.kind == Kind::Data {
+            bytes.copy_within(*from..end, *to);
+            *to += count;
+        } else {
+            let payload = bytes.get(*from..end).unwrap_or_default();
+            self.control.extend_from_slice(payload);
+        }
+        self.frame.left -= count as u64;
+        *from = end;
+        self.finish()
     }
 
     /// Takes bytes of a head, and says how many.

@@ -55,9 +55,9 @@ impl<S: Stream> WebSocket<S> {
     }
 
     /// Takes apart what was read, the payload to the front; how much that is.
-    fn take(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+    fn take(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> usize {
         let mut events = Vec::new();
-        let taken = self.decoder.decode(bytes, |event| events.push(event));
+        let count = self.decoder.decode(bytes, |event| events.push(event));
         for event in events {
             match event {
                 Event::Ping(payload) => self.answer(&payload),
@@ -65,14 +65,12 @@ impl<S: Stream> WebSocket<S> {
                     self.ended = true;
                     self.say_goodbye(code);
                 }
+                Event::Broken(broken) => self.refuse(broken),
             }
-        }
-        if let Err(broken) = &taken {
-            self.refuse(*broken);
         }
         // As far as the socket takes it at once: the rest goes with the next output.
         let _ = self.poll_output(cx);
-        taken.map_err(|broken| io::Error::new(io::ErrorKind::InvalidData, broken))
+        count
     }
 
     /// RFC 6455, 5.5.2
@@ -142,7 +140,7 @@ impl<S: Stream> AsyncRead for WebSocket<S> {
                 this.ended = true;
                 break;
             }
-            let count = this.take(cx, raw.filled_mut())?;
+            let count = this.take(cx, raw.filled_mut());
             if count > 0 {
                 buf.advance(count);
                 break;

@@ -78,7 +78,45 @@ fn dialect() -> Value {
             "type": { "const": "plainTopic" },
             "devicePrefix": { "type": "boolean", "default": false },
         })),
+        object(&["type"], json!({
+            "type": { "const": "watsonIoT" },
+            "autoRegister": auto_register(),
+        })),
+        object(&["type"], json!({ "type": { "const": "azureIotHub" } })),
+        object(&["type"], json!({ "type": { "const": "hono" } })),
     ] })
+}
+
+fn auto_register() -> Value {
+    let count = |most: u32, default: u32, what: &str| {
+        json!({
+            "type": "integer", "minimum": 1, "maximum": most, "default": default,
+            "description": what,
+        })
+    };
+    described(
+        object(
+            &[],
+            json!({
+                "roaming": {
+                    "type": "boolean", "default": false,
+                    "description": "Another gateway is added when it first speaks for the device.",
+                },
+                "maxPending": count(100, 10, "Registrations of one connection at once."),
+                "maxActive": count(100_000, 500, "Devices that one connection may speak for."),
+                "maxDevices": {
+                    "type": "integer", "minimum": 1, "maximum": u32::MAX,
+                    "description": "Devices of the application beyond which none is registered.",
+                },
+                "retryPause": {
+                    "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-z]+\\s*)+$",
+                    "default": "30s",
+                    "description": "How long after a failure there is no other attempt; up to 1h.",
+                },
+            }),
+        ),
+        "Devices are registered when a gateway first speaks for them.",
+    )
 }
 
 fn credential() -> Value {

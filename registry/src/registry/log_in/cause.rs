@@ -39,6 +39,12 @@ pub enum Cause {
     /// None of the device's credentials of this kind has this password.
     #[error("wrong password")]
     WrongPassword,
+    /// None of the device's keys that are valid now made this signature.
+    #[error("wrong signature")]
+    WrongSignature,
+    /// The signature is good, but its time is over.
+    #[error("the signature has expired")]
+    Expired,
     /// The certificate that was presented, or its chain, is not good.
     #[error(transparent)]
     Certificate(#[from] CertificateFault),

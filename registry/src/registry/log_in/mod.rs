@@ -4,6 +4,7 @@ mod cause;
 mod certificate;
 mod password;
 mod pre_shared_key;
+mod signature;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::model::{Application, CredentialId, Device, Found};
 use crate::verify::Busy;
 pub use cause::{Cause, LogInError};
 pub use password::Presented;
+pub use signature::Signed;
 
 /// A peer that is the device it says.
 #[derive(Clone, Debug)]

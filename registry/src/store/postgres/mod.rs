@@ -135,6 +135,15 @@ impl PostgresStore {
         .await
     }
 
+    pub(crate) async fn count(&self, parent: ResourceId, at_most: u32) -> Result<u64, Unavailable> {
+        self.reading(move || async move {
+            let lease = self.lease().await?;
+            let count = read::count(lease.client()?, parent, at_most).await?;
+            Ok(lease.done(count))
+        })
+        .await
+    }
+
     pub(crate) async fn holders(
         &self,
         parent: ResourceId,

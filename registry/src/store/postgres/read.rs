@@ -106,6 +106,24 @@ pub(super) async fn all(
     Ok(stored)
 }
 
+pub(super) async fn count(
+    client: &impl GenericClient,
+    parent: ResourceId,
+    at_most: u32,
+) -> Result<u64, Error> {
+    let statement = client
+        .prepare_cached(
+            "SELECT count(*) FROM
+             (SELECT 1 FROM landfall_resource WHERE parent = $1 LIMIT $2) AS counted",
+        )
+        .await?;
+    let row = client
+        .query_one(&statement, &[&parent.0, &i64::from(at_most)])
+        .await?;
+    let count: i64 = row.try_get(0)?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
 pub(super) async fn list(
     client: &impl GenericClient,
     parent: ResourceId,

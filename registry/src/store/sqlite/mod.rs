@@ -104,6 +104,14 @@ impl SqliteStore {
             .map_err(failed)
     }
 
+    /// Number of resources, as far as `at_most`.
+    pub(crate) async fn count(&self, parent: ResourceId, at_most: u32) -> Result<u64, Unavailable> {
+        self.readers
+            .run(move |connection| read::count(connection, parent, at_most))
+            .await?
+            .map_err(failed)
+    }
+
     pub(crate) async fn holders(
         &self,
         parent: ResourceId,

@@ -85,6 +85,16 @@ pub(super) fn list(
     Ok(listed)
 }
 
+pub(super) fn count(
+    connection: &Connection,
+    parent: ResourceId,
+    at_most: u32,
+) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM resource WHERE parent = ?1 LIMIT ?2)")?
+        .query_row(params![parent.0, at_most], |row| unsigned(row, 0))
+}
+
 /// Names of the resources that claim a value from `first` to `last`, both included, each once.
 pub(super) fn holders(
     connection: &Connection,

@@ -71,6 +71,25 @@ fn sections_of_devices() {
             &[("spec.mqtt.dialect", "must be a mapping")],
         ),
         (
+            "{ mqtt: { dialect: { type: watsonIoT, autoRegister: { maxActive: 0, maxPending: 1.5, \
+             retryPause: 2h, roam: true } } } }",
+            &[
+                (
+                    "spec.mqtt.dialect.autoRegister.maxPending",
+                    "must be a whole number from 1 to 100",
+                ),
+                (
+                    "spec.mqtt.dialect.autoRegister.maxActive",
+                    "must be a whole number from 1 to 100000",
+                ),
+                (
+                    "spec.mqtt.dialect.autoRegister.retryPause",
+                    "must be a duration of up to an hour",
+                ),
+                ("spec.mqtt.dialect.autoRegister.roam", "is not known"),
+            ],
+        ),
+        (
             "{ mqtt: { payloadEncoding: base64url } }",
             &[(
                 "spec.mqtt.payloadEncoding",
@@ -85,7 +104,7 @@ fn sections_of_devices() {
             "{ mqtt: { dialect: { type: plain } } }",
             &[(
                 "spec.mqtt.dialect.type",
-                "`plain` is not a dialect; there are drogue/v1, plainTopic",
+                "`plain` is not a dialect; there are drogue/v1, plainTopic, watsonIoT, azureIotHub, hono",
             )],
         ),
         (
