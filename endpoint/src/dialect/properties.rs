@@ -185,7 +185,7 @@ proptest! {
             prop_assert_eq!(&*read.channel, channel);
             prop_assert_eq!(read.device.as_deref(), named);
             prop_assert_eq!(read.content_type.as_deref(), Some(&*content_type));
-            prop_assert_eq!(&read.extensions, &[extension.clone()]);
+            prop_assert_eq!(&*read.extensions, std::slice::from_ref(&extension));
         }
         let topic = format!("c//{device}/s/{request}/404");
         let answer = of(&DialectSpec::Hono).destination(&topic, OWN).unwrap();
