@@ -155,6 +155,46 @@ proptest! {
     }
 
     #[test]
+    fn what_azure_and_hono_devices_write_comes_back_from_its_topic(
+        device in "[^/+#\0?]{1,12}",
+        name in "[a-z]{1,8}",
+        value in "[^\0]{1,12}",
+        content_type in "[a-z]{1,6}/[a-z+.]{1,6}",
+        request in "[a-z0-9-]{1,8}",
+    ) {
+        let mut bag = format!("x{name}=");
+        super::percent::push(&mut bag, &value);
+        let mut encoded = String::new();
+        super::percent::push(&mut encoded, &content_type);
+        let named = (device != OWN.device).then_some(&*device);
+        let extension = (format!("x{name}").into(), value.clone().into());
+        for (spec, topic, channel) in [
+            (
+                DialectSpec::AzureIotHub,
+                format!("devices/{device}/messages/events/{bag}&%24.ct={encoded}"),
+                "events",
+            ),
+            (
+                DialectSpec::Hono,
+                format!("telemetry/app/{device}/?{bag}&content-type={encoded}"),
+                "telemetry",
+            ),
+            (DialectSpec::Hono, format!("e//{device}/?content-type={encoded}&{bag}"), "event"),
+        ] {
+            let read = of(&spec).destination(&topic, OWN).unwrap();
+            prop_assert_eq!(&*read.channel, channel);
+            prop_assert_eq!(read.device.as_deref(), named);
+            prop_assert_eq!(read.content_type.as_deref(), Some(&*content_type));
+            prop_assert_eq!(&*read.extensions, std::slice::from_ref(&extension));
+        }
+        let topic = format!("c//{device}/s/{request}/404");
+        let answer = of(&DialectSpec::Hono).destination(&topic, OWN).unwrap();
+        prop_assert_eq!(answer.device.as_deref(), named);
+        let expected = [("requestid".into(), request.into()), ("status".into(), "404".into())];
+        prop_assert_eq!(answer.extensions, expected);
+    }
+
+    #[test]
     fn a_channel_and_a_device_come_back_from_their_topic(
         channel in "[^/+#\0]{1,12}",
         rest in "[^+#\0]{1,12}",

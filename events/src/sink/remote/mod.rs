@@ -39,7 +39,7 @@ use crate::record::write_record;
 /// Events of one application are gathered in pieces of about this size.
 const GROUP_BYTES: usize = 64 << 10;
 
-/// A sink whose events a [`Courier`] delivers.
+/// A sink whose events a courier delivers.
 pub struct Remote {
     name: Box<str>,
     shared: Arc<Shared>,
