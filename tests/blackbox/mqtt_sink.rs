@@ -101,6 +101,23 @@ fn a_message_that_the_broker_cannot_take_is_refused_and_the_next_one_passes() {
 }
 
 #[test]
+fn a_sink_that_is_not_required_refuses_nobody() {
+    let broker = Broker::start("allow_anonymous true\nmax_packet_size 4000", &[]);
+    let port = broker.port();
+    let sink = format!(
+        "[[sinks]]\nname = \"backend\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n\
+         required = false\n"
+    );
+    let server = Server::builder().settings(&sink).start_shared();
+    assert_eq!(publish(&server, "temp", &[b'x'; 5_000]), 0);
+    wait::until("the refusal", || {
+        let metrics = server.ops().get("/metrics").text();
+        let line = "landfall_sink_events_refused{sink=\"backend\"} 1";
+        metrics.contains(line).then_some(())
+    });
+}
+
+#[test]
 fn a_broker_that_refuses_the_log_in_is_a_reason_not_to_be_ready() {
     let settings = "allow_anonymous false\npassword_file FOLDER/passwords";
     let broker = Broker::start(settings, &[("passwords", "")]);

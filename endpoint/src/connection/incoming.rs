@@ -7,6 +7,7 @@ use landfall_protocol::{QoS, ReasonCode, Version};
 
 use super::asking::Asking;
 use super::downlink::Answered;
+use super::link::Refused;
 use super::live::Live;
 use super::owned::OwnedPublish;
 use super::subscribing::{Subscribing, unsubscribe_all};
@@ -163,8 +164,16 @@ impl<S: Stream> Live<S> {
         refused.emit(&self.shared.telemetry);
     }
 
-    /// A sink will never take this publish.
-    pub(super) fn note_sink_refusal(&mut self, sequence: Sequence, refusal: Refusal) {
+    /// A sink will never take this publish. One that is not required has no say in the answer.
+    pub(super) fn note_sink_refusal(&mut self, refused: Refused) {
+        let Refused {
+            slot,
+            sequence,
+            refusal,
+        } = refused;
+        if !self.uplink.requires(slot) {
+            return;
+        }
         let (reason, cause) = match refusal {
             Refusal::Rejected => (ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR, "sink_rejected"),
             Refusal::TooLarge => (ReasonCode::QUOTA_EXCEEDED, "sink_too_large"),

@@ -4,7 +4,7 @@
 //! batches that are on their way through a sink.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::SystemTime;
@@ -47,6 +47,8 @@ pub struct Link {
     pub identity: Identity,
     /// For each slot of the connection's route: "accepted up to".
     accepted: Box<[AtomicU64]>,
+    /// There are refusals in the mailbox.
+    refused: AtomicBool,
     mail: Mutex<Mail>,
 }
 
@@ -75,8 +77,19 @@ pub struct News {
     pub room: bool,
     /// The registry's documents changed.
     pub found: Option<Found>,
-    /// Publishes that a sink refuses.
-    pub refused: Vec<(Sequence, Refusal)>,
+    /// Publishes that sinks refuse.
+    pub refused: Vec<Refused>,
+}
+
+/// A publish that a sink will never take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The sink's slot.
+    pub slot: usize,
+    /// The publish.
+    pub sequence: Sequence,
+    /// Why.
+    pub refusal: Refusal,
 }
 
 /// What became of a command that was offered.
@@ -113,6 +126,7 @@ impl Link {
         Self {
             identity,
             accepted,
+            refused: AtomicBool::new(false),
             mail: Mutex::default(),
         }
     }
@@ -232,6 +246,20 @@ impl Link {
         drop(commands);
     }
 
+    /// The refusals that came with what has been accepted. A sink tells a refusal before the
+    /// acceptance that passes it: ask [`accepted_by`](Self::accepted_by) first, then this, and no
+    /// refused publish is taken for an accepted one.
+    pub fn take_refused(&self) -> Vec<Refused> {
+        if !self.refused.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut mail = self.mail();
+        self.refused.store(false, Ordering::Release);
+        let news = mail.news.as_mut();
+        news.map(|news| std::mem::take(&mut news.refused))
+            .unwrap_or_default()
+    }
+
     /// Up to which publish the sink in `slot` has accepted.
     pub fn accepted_by(&self, slot: usize) -> Sequence {
         self.accepted
@@ -248,9 +276,14 @@ impl Completion for Link {
         Self::ring(self.mail());
     }
 
-    fn refused(&self, _slot: usize, sequence: Sequence, refusal: Refusal) {
+    fn refused(&self, slot: usize, sequence: Sequence, refusal: Refusal) {
         let mut mail = self.mail();
-        mail.news().refused.push((sequence, refusal));
+        mail.news().refused.push(Refused {
+            slot,
+            sequence,
+            refusal,
+        });
+        self.refused.store(true, Ordering::Release);
         Self::ring(mail);
     }
 
@@ -258,5 +291,48 @@ impl Completion for Link {
         let mut mail = self.mail();
         mail.news().room = true;
         Self::ring(mail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sees_an_acceptance_sees_the_refusals_that_it_passes() {
+        const EVENTS: Sequence = 20_000;
+        let link = Link::new(
+            Identity {
+                application: "app".into(),
+                device: "device".into(),
+                client_id: "c".into(),
+                peer: Peer::Local,
+                transport: "unix",
+                version: Version::V5,
+                since: SystemTime::now(),
+                credential: None,
+            },
+            1,
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for sequence in 1..=EVENTS {
+                    link.refused(0, sequence, Refusal::TooLarge);
+                    link.accepted(0, sequence);
+                }
+            });
+            let mut seen = 0;
+            while seen < EVENTS {
+                let accepted = link.accepted_by(0);
+                for refused in link.take_refused() {
+                    seen += 1;
+                    assert_eq!(refused.sequence, seen);
+                }
+                assert!(
+                    seen >= accepted,
+                    "{accepted} accepted, {seen} refusals seen"
+                );
+            }
+        });
     }
 }

@@ -152,8 +152,8 @@ impl<S: Stream> Live<S> {
             let client_id = &self.link.identity.client_id;
             self.uplink.update(found, &self.shared.rules, client_id);
         }
-        for (sequence, refusal) in news.refused {
-            self.note_sink_refusal(sequence, refusal);
+        for refused in news.refused {
+            self.note_sink_refusal(refused);
         }
         if news.room {
             self.room_asked = false;
@@ -168,6 +168,9 @@ impl<S: Stream> Live<S> {
     pub(super) fn settle(&mut self, now: Time) {
         if self.session.waiting() > 0 {
             let accepted = self.uplink.accepted(&self.link);
+            for refused in self.link.take_refused() {
+                self.note_sink_refusal(refused);
+            }
             self.session.accepted(now, &self.door.limits, accepted);
         }
         if self.stopping && self.session.waiting() == 0 && self.asking.is_none() {

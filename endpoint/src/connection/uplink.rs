@@ -341,6 +341,11 @@ impl Uplink {
             .unwrap_or(self.handed)
     }
 
+    /// Whether an acknowledgement waits for the sink in this slot.
+    pub(super) fn requires(&self, slot: usize) -> bool {
+        self.route.get(slot).is_some_and(|target| target.required)
+    }
+
     /// Gives back what only a busy connection needs.
     pub(super) fn shrink(&mut self) {
         self.origins = Origins::default();
