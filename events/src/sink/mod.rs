@@ -11,7 +11,7 @@
 //! woken through [`Sink::notify_room`], in turn and not all at once.
 //!
 //! - [`blackhole`] takes everything and keeps nothing: for measurements;
-//! - [`file`] writes one line per event to a file;
+//! - [`mod@file`] writes one line per event to a file;
 //! - [`http`] posts to an HTTP endpoint;
 //! - `kafka` produces to Kafka, in builds with the feature of that name;
 //! - [`log`] is the embedded durable log;
