@@ -241,7 +241,13 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
     // Frozen: it holds up nobody for long, and is asked again when it goes on.
     let mark = one.log().mark();
     three.signal(Signal::SIGSTOP);
-    one.log().wait_for(mark, &["another instance is gone"]);
+    // Whether or not it has been given up on: nobody has this command, now or later.
+    assert_eq!(
+        error(one.command("gateway01", "lost", b""), 404),
+        "not_connected"
+    );
+    one.log()
+        .wait_for(mark, &["another instance is gone", "\"three\""]);
     assert_eq!(
         error(one.command("gateway01", "x", b""), 404),
         "not_connected"
@@ -253,7 +259,8 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
     });
     let mark = one.log().mark();
     three.signal(Signal::SIGCONT);
-    one.log().wait_for(mark, &["another instance is there"]);
+    one.log()
+        .wait_for(mark, &["another instance is there", "\"three\""]);
     thread::scope(|scope| {
         let sender = scope.spawn(|| one.command("gateway01", "again", b""));
         assert_eq!(gateway.take_command().topic, "command/inbox//again");

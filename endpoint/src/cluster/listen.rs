@@ -13,8 +13,8 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 
 use super::peers::SIGN;
 use super::wire::{
-    Appeared, CommandMeta, ConnectionPage, ConnectionsQuestion, META, Presence, Report, ReportMeta,
-    Subscribed,
+    Appeared, CommandMeta, ConnectionPage, ConnectionsQuestion, Go, META, Presence, Report,
+    ReportMeta, Subscribed,
 };
 use super::{Cluster, Reach, epoch, with_meta};
 use crate::api::connection_page;
@@ -42,6 +42,7 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
     for subject in [
         cluster.to_all("*"),
         cluster.to_one(&cluster.id, "command"),
+        cluster.to_one(&cluster.id, "go"),
         cluster.to_one(&cluster.id, "report"),
         cluster.to_one(&cluster.id, "connections"),
     ] {
@@ -80,6 +81,7 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
         };
         cluster.tell_all("presence", &presence).await;
         cluster.peers.sweep();
+        cluster.forget_kept();
         // Nobody waits any more, or nobody is there to report.
         cluster
             .open()
@@ -102,6 +104,7 @@ impl Listener {
                 "appeared" => self.appeared(&message),
                 "subscribed" => self.subscribed(&message).await,
                 "command" => self.command(message).await,
+                "go" => self.go(&message).await,
                 "report" => self.report(message),
                 "connections" => self.connections(message).await,
                 // A newer version says more.
@@ -159,20 +162,34 @@ impl Listener {
         }
     }
 
-    /// Hands a command to the connections here.
+    /// Says how far a command would come here, and keeps it until its asker says go.
     async fn command(&self, message: Message) {
         let (Some(meta), Some(sender)) = (meta::<CommandMeta>(&message), message.reply) else {
             return;
         };
-        let (origin, number) = (meta.origin.clone(), meta.number);
-        let deadline = Instant::now() + Duration::from_millis(meta.patience);
+        let asked = (meta.origin.clone(), meta.number);
         let request = meta.into_request(message.payload);
-        let (reach, reports) = self.shared.hub.offer_here(request).await;
+        let reach = self.shared.hub.reach_here(request.clone()).await;
+        if reach == Reach::Taken && !self.cluster.keep(asked, request) {
+            return;
+        }
         if let Ok(answer) = serde_json::to_vec(&reach) {
             // An asker that is gone asks no more.
             let _ = self.client.publish(sender, answer.into()).await;
         }
-        if reach == Reach::Taken {
+    }
+
+    /// Hands a command to the connections here.
+    async fn go(&self, message: &Message) {
+        let Some(Go { origin, number }) = parsed(&message.payload) else {
+            return;
+        };
+        let Some(request) = self.cluster.take_kept(&(origin.clone(), number)) else {
+            return;
+        };
+        let (patience, deadline) = (request.timeout, Instant::now() + request.timeout);
+        let reports = self.shared.hub.offer_here(request).await;
+        if !patience.is_zero() {
             let forward = Forward {
                 client: self.client.clone(),
                 subject: self.cluster.to_one(&origin, "report"),

@@ -25,8 +25,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::command::SessionReport;
+use crate::command::{CommandRequest, SessionReport};
 use crate::connection::Link;
 pub use connect::ClusterOptions;
 pub use listen::run;
@@ -37,6 +38,8 @@ use wire::{Appeared, META};
 
 /// How long another instance may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Most commands that are kept for their askers' word.
+const MOST_KEPT: usize = 10_000;
 
 /// This instance's end of the line to the others.
 pub struct Cluster {
@@ -50,6 +53,17 @@ pub struct Cluster {
     /// Commands that others were handed, by number: where their reports go.
     open: Mutex<HashMap<u64, Open>>,
     last_number: AtomicU64,
+    /// Commands that others have asked about, by asker and number.
+    kept: Mutex<HashMap<Asked, Kept>>,
+}
+
+/// Who asked, under which number.
+type Asked = (String, u64);
+
+/// A command that waits for its asker's word.
+struct Kept {
+    request: CommandRequest,
+    since: Instant,
 }
 
 struct Open {
@@ -69,6 +83,7 @@ impl Cluster {
             peers: Peers::default(),
             open: Mutex::default(),
             last_number: AtomicU64::new(0),
+            kept: Mutex::default(),
         }
     }
 
@@ -79,6 +94,32 @@ impl Cluster {
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Asked, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a command until its asker says go. False: too many are kept.
+    fn keep(&self, asked: Asked, request: CommandRequest) -> bool {
+        let mut kept = self.kept();
+        let since = Instant::now();
+        let has_room = kept.len() < MOST_KEPT;
+        if has_room {
+            kept.insert(asked, Kept { request, since });
+        }
+        has_room
+    }
+
+    fn take_kept(&self, asked: &Asked) -> Option<CommandRequest> {
+        self.kept().remove(asked).map(|kept| kept.request)
+    }
+
+    /// Forgets what its askers have given up.
+    fn forget_kept(&self) {
+        let patience = ANSWER * 2;
+        self.kept()
+            .retain(|_, kept| kept.since.elapsed() < patience);
     }
 
     fn next_number(&self) -> u64 {

@@ -1,4 +1,5 @@
-//! A command handed to the other instances.
+//! A command handed to the other instances: they are asked who could take it, and those that
+//! answer in time are told to go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::wire::CommandMeta;
+use super::wire::{CommandMeta, Go};
 use super::{ANSWER, Cluster, Open, with_meta};
 use crate::command::{Command, CommandError, SessionReport};
+use crate::connection::Offer;
 
 /// How far a command came, the farthest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,6 +25,16 @@ pub enum Reach {
     Full,
     /// Queued.
     Taken,
+}
+
+impl From<Offer> for Reach {
+    fn from(offer: Offer) -> Self {
+        match offer {
+            Offer::Taken => Self::Taken,
+            Offer::Full => Self::Full,
+            Offer::NotSubscribed => Self::NotSubscribed,
+        }
+    }
 }
 
 impl Cluster {
@@ -119,6 +131,24 @@ impl Ask {
         let subject = self.cluster.to_one(&self.peer, "command");
         let answer = self.client.send_request(subject, request).await;
         let answer = answer.map_err(|_| CommandError::Unavailable)?;
-        serde_json::from_slice(&answer.payload).map_err(|_| CommandError::Unavailable)
+        let reach = serde_json::from_slice(&answer.payload);
+        let reach = reach.map_err(|_| CommandError::Unavailable)?;
+        if reach == Reach::Taken {
+            self.go().await?;
+        }
+        Ok(reach)
+    }
+
+    /// Has the command delivered. An instance that answers too late is never told: it hung, or was
+    /// cut off, and the sender has been told by now that nobody has the command.
+    async fn go(&self) -> Result<(), CommandError> {
+        let go = Go {
+            origin: self.cluster.id.clone(),
+            number: self.number,
+        };
+        let go = serde_json::to_vec(&go).map_err(|_| CommandError::Unavailable)?;
+        let subject = self.cluster.to_one(&self.peer, "go");
+        let told = self.client.publish(subject, go.into()).await;
+        told.map_err(|_| CommandError::Unavailable)
     }
 }

@@ -68,7 +68,7 @@ pub struct ConnectionPage {
 /// A command; its payload is the message's.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CommandMeta {
-    /// Who wants its reports, under which number; 0: nobody.
+    /// Who asks, under which number.
     pub(super) origin: String,
     pub(super) number: u64,
     application: String,
@@ -122,6 +122,13 @@ impl CommandMeta {
             wants_answer: self.wants_answer,
         }
     }
+}
+
+/// Deliver the command that was asked about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Go {
+    pub(super) origin: String,
+    pub(super) number: u64,
 }
 
 /// What became of a command; an answer's payload is the message's.

@@ -15,7 +15,7 @@ use super::{
     SessionReport,
 };
 use crate::cluster::{Cluster, Reach};
-use crate::connection::{Link, Offer};
+use crate::connection::Link;
 use crate::sessions::Sessions;
 
 /// The way from command sources to sessions.
@@ -165,11 +165,27 @@ impl CommandHub {
         }
     }
 
+    /// How far a command that was handed in elsewhere would come here.
+    pub async fn reach_here(&self, request: CommandRequest) -> Reach {
+        let application = request.application.clone();
+        let look = async {
+            let command = Command::of(request)?;
+            let found = self.find(&application, &command.device).await?;
+            let links = self.serving(&found).await?;
+            let reaches = links
+                .iter()
+                .map(|link| Reach::from(link.would_take(&command, self.queue)));
+            Ok::<_, CommandError>(reaches.max().unwrap_or(Reach::NotConnected))
+        };
+        // Whatever keeps it from being offered here, the asker finds out for itself.
+        look.await.unwrap_or(Reach::NotConnected)
+    }
+
     /// Offers a command that was handed in elsewhere to the sessions here.
     pub async fn offer_here(
         &self,
         request: CommandRequest,
-    ) -> (Reach, mpsc::UnboundedReceiver<SessionReport>) {
+    ) -> mpsc::UnboundedReceiver<SessionReport> {
         let (reporter, reports) = mpsc::unbounded_channel();
         let patience = request.timeout;
         let application = request.application.clone();
@@ -178,9 +194,9 @@ impl CommandHub {
             let found = self.find(&application, &command.device).await?;
             self.offer(&found, &command, patience, &reporter).await
         };
-        // Whatever keeps it from being offered here, the asker finds out for itself.
-        let reach: Result<Reach, CommandError> = offer.await;
-        (reach.unwrap_or(Reach::NotConnected), reports)
+        // If it is not taken after all, no report will come.
+        let _: Result<Reach, CommandError> = offer.await;
+        reports
     }
 
     /// Queues the command in every session here that serves the device.
@@ -195,11 +211,7 @@ impl CommandHub {
         let offer = |link: &Arc<Link>| {
             let via = &link.identity.device;
             let make = || Handed::new(command, reporter, via, patience.is_zero());
-            match link.offer(command, self.queue, make) {
-                Offer::Taken => Reach::Taken,
-                Offer::Full => Reach::Full,
-                Offer::NotSubscribed => Reach::NotSubscribed,
-            }
+            Reach::from(link.offer(command, self.queue, make))
         };
         // Each is offered it, wherever else it was taken.
         let reaches: Vec<Reach> = links.iter().map(offer).collect();
