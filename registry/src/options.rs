@@ -27,7 +27,7 @@ pub struct Options {
     /// from now on. Danger: less makes guessing cheap once the file is stolen.
     pub password_cost: PasswordCost,
     /// Devices (and answers "no such device") kept in memory; a document above 1 KiB counts once
-    /// for every KiB. As many log-ins are remembered. Default: 100,000, about 100 MiB when full.
+    /// for every KiB. As many log-ins are remembered. Default: 100,000, about 170 MiB when full.
     /// At least 16.
     pub cache_entries: usize,
     /// Slow password hashes computed at once for log-ins, and as many again for documents. Default:

@@ -21,6 +21,7 @@ mod aws;
 mod bulk;
 mod certificates;
 mod cli;
+mod cluster;
 mod commands;
 mod connecting;
 mod connection_events;

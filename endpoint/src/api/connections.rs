@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, response::Response};
 use landfall_events::event::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::connection::Link;
+use crate::server::Shared;
 
 use super::{
     Api,
@@ -17,28 +18,28 @@ use super::{
 };
 
 /// One connection.
-#[derive(Serialize, ToSchema)]
-#[schema(example = json!({
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Connection, example = json!({
     "device": "sensor01", "clientId": "mosq-1", "since": "2026-11-21T11:41:33.018382Z",
     "peer": "127.0.0.1:46302", "transport": "tcp", "version": "3.1.1", "instance": "landfall",
 }))]
 #[serde(rename_all = "camelCase")]
-struct Connection<'a> {
+pub struct ConnectionEntry {
     /// The device that is connected.
-    device: &'a str,
+    device: String,
     /// Its MQTT client id; made up if it gave none.
-    client_id: &'a str,
+    client_id: String,
     /// When it was let in: RFC 3339, UTC.
     #[schema(format = DateTime)]
     since: String,
     /// Address and port that the device connects from.
     peer: String,
     /// How it connects, for example `tcp`.
-    transport: &'static str,
+    transport: String,
     /// MQTT version: `3.1`, `3.1.1` or `5`.
-    version: &'static str,
+    version: String,
     /// The instance that it is connected to.
-    instance: &'a str,
+    instance: String,
 }
 
 /// List connected devices
@@ -50,7 +51,7 @@ struct Connection<'a> {
     operation_id = "listConnections",
     params(("app" = String, Path, description = "The application"), Paging),
     responses(
-        (status = 200, description = "A page of connections", body = Vec<Connection>,
+        (status = 200, description = "A page of connections", body = Vec<ConnectionEntry>,
             headers(("Landfall-Continue" = String,
                 description = "If there are more: what to give as `continue`, percent-encoded"))),
         (status = 404, description = "`unknown_application`", body = ErrorBody),
@@ -64,19 +65,41 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let limit = paging.limit()?;
     must_exist(&api, &application).await?;
-    let mut links = api.shared.sessions.of_application(&application);
-    links.retain(|link| paging.is_after(&link.identity.device));
+    let shared = &api.shared;
+    let (mut connections, mut more) = connection_page(shared, &application, paging.after(), limit);
+    if let Some(cluster) = &shared.cluster {
+        for page in cluster
+            .connections(&application, paging.after(), limit)
+            .await
+        {
+            connections.extend(page.connections);
+            more |= page.more;
+        }
+        connections.sort_by(|a, b| (&a.device, &a.since).cmp(&(&b.device, &b.since)));
+        more |= cut_between_devices(&mut connections, limit);
+    }
+    let last = connections.last();
+    let next = last.filter(|_| more).map(|last| last.device.clone());
+    Ok(input::page(next.as_deref(), Json(connections)))
+}
+
+/// About `limit` connections of an application on this instance, of devices after a name, ordered
+/// by device, and whether there are more. Those of one device are never parted.
+pub(crate) fn connection_page(
+    shared: &Shared,
+    application: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> (Vec<ConnectionEntry>, bool) {
+    let mut links = shared.sessions.of_application(application);
+    links.retain(|link| after.is_none_or(|after| *link.identity.device > *after));
     links.sort_by(|a, b| order(a).cmp(&order(b)));
-    let more = cut_between_devices(&mut links, limit);
-    let connections: Vec<_> = links
-        .iter()
-        .map(|link| describe(link, &api.shared.instance))
-        .collect();
-    let next = links
-        .last()
-        .filter(|_| more)
-        .map(|link| &*link.identity.device);
-    Ok(input::page(next, Json(connections)))
+    // Only what is shown is described.
+    let end = end_of_page(&links, limit, |link| &link.identity.device);
+    let more = end < links.len();
+    links.truncate(end);
+    let describe = |link: &Arc<Link>| describe(link, &shared.instance);
+    (links.iter().map(describe).collect(), more)
 }
 
 fn order(link: &Link) -> (&str, std::time::SystemTime) {
@@ -84,26 +107,31 @@ fn order(link: &Link) -> (&str, std::time::SystemTime) {
 }
 
 /// Shortens the list to `limit` and what belongs to the last device; tells whether any are left.
-fn cut_between_devices(links: &mut Vec<Arc<Link>>, limit: usize) -> bool {
-    let Some(last) = limit.checked_sub(1).and_then(|last| links.get(last)) else {
-        return false;
-    };
-    let device = Arc::clone(&last.identity.device);
-    let end = links.partition_point(|link| *link.identity.device <= *device);
-    let more = end < links.len();
-    links.truncate(end);
+fn cut_between_devices(connections: &mut Vec<ConnectionEntry>, limit: usize) -> bool {
+    let end = end_of_page(connections, limit, |connection| &connection.device);
+    let more = end < connections.len();
+    connections.truncate(end);
     more
 }
 
-fn describe<'a>(link: &'a Link, instance: &'a str) -> Connection<'a> {
+/// Where a page of at least `limit` entries ends, after the last of a device's.
+fn end_of_page<T>(entries: &[T], limit: usize, device: impl Fn(&T) -> &str) -> usize {
+    let Some(last) = limit.checked_sub(1).and_then(|last| entries.get(last)) else {
+        return entries.len();
+    };
+    let last = device(last);
+    entries.partition_point(|entry| device(entry) <= last)
+}
+
+fn describe(link: &Link, instance: &str) -> ConnectionEntry {
     let who = &link.identity;
-    Connection {
-        device: &who.device,
-        client_id: &who.client_id,
+    ConnectionEntry {
+        device: who.device.to_string(),
+        client_id: who.client_id.to_string(),
         since: String::from_utf8_lossy(&Timestamp::from(who.since).rfc3339()).into_owned(),
         peer: who.peer.to_string(),
-        transport: who.transport,
-        version: who.version.as_str(),
-        instance,
+        transport: who.transport.to_owned(),
+        version: who.version.as_str().to_owned(),
+        instance: instance.to_owned(),
     }
 }

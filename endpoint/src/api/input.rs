@@ -128,9 +128,9 @@ impl Paging {
         }
     }
 
-    /// Whether a name belongs to this page or a later one.
-    pub(super) fn is_after(&self, name: &str) -> bool {
-        self.after.as_deref().is_none_or(|after| name > after)
+    /// The name to go on after.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 }
 

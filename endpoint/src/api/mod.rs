@@ -35,6 +35,8 @@ use crate::server::Shared;
 use access::Rules;
 use guard::Guard;
 
+pub use connections::ConnectionEntry;
+pub(crate) use connections::connection_page;
 pub use serve::serve;
 pub use token::{Token, TokenError};
 

@@ -54,6 +54,7 @@ impl Handed {
     pub fn report(self, qos: QoS, result: Result<(), SessionFailure>) {
         let report = SessionReport::Settled {
             via: self.via,
+            instance: None,
             qos,
             latency: self.since.elapsed(),
             result,
@@ -93,6 +94,8 @@ pub enum SessionReport {
     Settled {
         /// The connected device.
         via: Arc<str>,
+        /// The instance that holds the connection; `None`: this one.
+        instance: Option<Arc<str>>,
         /// QoS it was delivered with.
         qos: QoS,
         /// From hand-over to acknowledgement (QoS 0: to the socket).

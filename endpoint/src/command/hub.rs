@@ -14,7 +14,8 @@ use super::{
     Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Lifetime, Outcome,
     SessionReport,
 };
-use crate::connection::{Link, Offer};
+use crate::cluster::{Cluster, Reach};
+use crate::connection::Link;
 use crate::sessions::Sessions;
 
 /// The way from command sources to sessions.
@@ -25,6 +26,7 @@ pub struct CommandHub {
     queue: usize,
     outcomes: IntCounterVec,
     pub(super) held: HeldCommands,
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl CommandHub {
@@ -37,6 +39,7 @@ impl CommandHub {
         queue: usize,
         outcomes: IntCounterVec,
         held: HeldCommands,
+        cluster: Option<Arc<Cluster>>,
     ) -> Self {
         Self {
             registry,
@@ -45,6 +48,7 @@ impl CommandHub {
             queue,
             outcomes,
             held,
+            cluster,
         }
     }
 
@@ -75,6 +79,11 @@ impl CommandHub {
         result
     }
 
+    /// The other instances, if there may be any.
+    pub(super) fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
+    }
+
     pub(super) fn count(&self, result: &Result<CommandReport, CommandError>) {
         let outcome = match result {
             Ok(report) => report.outcome.as_str(),
@@ -90,7 +99,7 @@ impl CommandHub {
         let application = request.application.clone();
         let command = Arc::new(Command::of(request)?);
         let found = self.find(&application, &command.device).await?;
-        let reports = self.hand_over(&found, &command, unattended).await?;
+        let reports = self.hand_over(&found, &command, patience).await?;
         if unattended {
             return Ok(CommandReport::of(Outcome::HandedOver));
         }
@@ -126,30 +135,87 @@ impl CommandHub {
     }
 
     /// Queues the command in every session that serves the device: its own, and those of the
-    /// gateways it selects. What the sessions report ends when all are done with it.
+    /// gateways it selects, on all instances. What the sessions report ends when all are done with
+    /// it. With zero `patience` it is delivered, and nobody waits.
     pub(super) async fn hand_over(
         &self,
         found: &Found,
         command: &Arc<Command>,
-        unattended: bool,
+        patience: Duration,
     ) -> Result<mpsc::UnboundedReceiver<SessionReport>, CommandError> {
-        let links = self.serving(found).await?;
-        if links.is_empty() {
-            return Err(CommandError::NotConnected);
-        }
         let (reporter, reports) = mpsc::unbounded_channel();
-        let offer = |link: &Arc<Link>| {
-            let make = || Handed::new(command, &reporter, &link.identity.device, unattended);
-            link.offer(command, self.queue, make)
+        let here = self.offer(found, command, patience, &reporter).await?;
+        let cluster = self.cluster.as_ref();
+        let elsewhere = cluster.map(|cluster| {
+            let application = found.application.name();
+            cluster.offer(application, command, patience, &reporter)
+        });
+        let reach = match elsewhere {
+            // The others' reports come all the same.
+            Some(elsewhere) if here != Reach::Taken => {
+                here.max(elsewhere.await.unwrap_or(Reach::NotConnected))
+            }
+            _ => here,
         };
-        let offers: Vec<Offer> = links.iter().map(offer).collect();
-        if offers.contains(&Offer::Taken) {
-            Ok(reports)
-        } else if offers.contains(&Offer::Full) {
-            Err(CommandError::QueueFull)
-        } else {
-            Err(CommandError::NotSubscribed)
+        match reach {
+            Reach::Taken => Ok(reports),
+            Reach::Full => Err(CommandError::QueueFull),
+            Reach::NotSubscribed => Err(CommandError::NotSubscribed),
+            Reach::NotConnected => Err(CommandError::NotConnected),
         }
+    }
+
+    /// How far a command that was handed in elsewhere would come here.
+    pub async fn reach_here(&self, request: CommandRequest) -> Reach {
+        let application = request.application.clone();
+        let look = async {
+            let command = Command::of(request)?;
+            let found = self.find(&application, &command.device).await?;
+            let links = self.serving(&found).await?;
+            let reaches = links
+                .iter()
+                .map(|link| Reach::from(link.would_take(&command, self.queue)));
+            Ok::<_, CommandError>(reaches.max().unwrap_or(Reach::NotConnected))
+        };
+        // Whatever keeps it from being offered here, the asker finds out for itself.
+        look.await.unwrap_or(Reach::NotConnected)
+    }
+
+    /// Offers a command that was handed in elsewhere to the sessions here.
+    pub async fn offer_here(
+        &self,
+        request: CommandRequest,
+    ) -> mpsc::UnboundedReceiver<SessionReport> {
+        let (reporter, reports) = mpsc::unbounded_channel();
+        let patience = request.timeout;
+        let application = request.application.clone();
+        let offer = async {
+            let command = Arc::new(Command::of(request)?);
+            let found = self.find(&application, &command.device).await?;
+            self.offer(&found, &command, patience, &reporter).await
+        };
+        // If it is not taken after all, no report will come.
+        let _: Result<Reach, CommandError> = offer.await;
+        reports
+    }
+
+    /// Queues the command in every session here that serves the device.
+    async fn offer(
+        &self,
+        found: &Found,
+        command: &Arc<Command>,
+        patience: Duration,
+        reporter: &mpsc::UnboundedSender<SessionReport>,
+    ) -> Result<Reach, CommandError> {
+        let links = self.serving(found).await?;
+        let offer = |link: &Arc<Link>| {
+            let via = &link.identity.device;
+            let make = || Handed::new(command, reporter, via, patience.is_zero());
+            Reach::from(link.offer(command, self.queue, make))
+        };
+        // Each is offered it, wherever else it was taken.
+        let reaches: Vec<Reach> = links.iter().map(offer).collect();
+        Ok(reaches.into_iter().max().unwrap_or(Reach::NotConnected))
     }
 
     async fn serving(&self, found: &Found) -> Result<Vec<Arc<Link>>, CommandError> {
@@ -195,6 +261,7 @@ impl CommandHub {
             match report {
                 SessionReport::Settled {
                     via,
+                    instance,
                     qos,
                     latency,
                     result: Ok(()),
@@ -204,7 +271,7 @@ impl CommandHub {
                         device: command.device.to_string(),
                         via: via.to_string(),
                         qos: qos as u8,
-                        instance: self.instance.to_string(),
+                        instance: instance.as_ref().unwrap_or(&self.instance).to_string(),
                         latency,
                     });
                 }

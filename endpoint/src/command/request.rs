@@ -80,7 +80,7 @@ impl Command {
     ///
     /// [`CommandError::BadName`], [`CommandError::BadProperty`]; [`CommandError::Unavailable`] if
     /// the system has no random bytes for a correlation.
-    pub(super) fn of(request: CommandRequest) -> Result<Self, CommandError> {
+    pub(crate) fn of(request: CommandRequest) -> Result<Self, CommandError> {
         let name = CommandName::parse(&request.command)
             .map_err(|error| CommandError::BadName(error.to_string()))?;
         let correlation = match request.wants_answer {

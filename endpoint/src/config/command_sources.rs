@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::sinks::{NatsLogIn, NatsTlsFiles, TlsClientConfig};
+use super::nats::{NatsAccess, RawAccess};
+use super::sinks::TlsClientConfig;
 use crate::command::nats::Subjects;
 
 /// One system that hands commands in, and is told what became of them.
@@ -21,19 +22,13 @@ pub struct CommandSourceConfig {
 /// Keys of a command source of type `nats`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NatsSourceConfig {
-    /// `servers`: `nats://host:4222` or `tls://…`, one or several of a cluster. No default.
-    pub servers: Vec<String>,
+    /// How NATS is reached.
+    pub access: NatsAccess,
     /// `prefix`: commands come on `{prefix}.{application}.{device}.{command}`. Default `commands`.
     /// Danger: whoever may publish there may send commands to every device: restrict it in NATS.
     pub subjects: Subjects,
     /// `group`: sources of one group, on all instances, share the requests. Default `landfall`.
     pub group: String,
-    /// `credentials_file`; or `token` or `token_file`; or `user` with `password` or `password_file`.
-    pub credentials: NatsLogIn,
-    /// `tls`; its `trust`, `certificate` and `key`, which are PEM files.
-    pub tls: NatsTlsFiles,
-    /// `require_tls`: whether the connection must be encrypted. Default `false`.
-    pub require_tls: bool,
     /// `concurrency`: commands under way at once; as many more wait. Default 1000, from 1 to 65,536.
     pub concurrency: usize,
 }
@@ -81,25 +76,15 @@ impl TryFrom<Raw> for CommandSourceConfig {
                 raw.name
             ));
         }
-        let tls = NatsTlsFiles::try_from(raw.tls)?;
-        let credentials = NatsLogIn::one_of(
-            raw.credentials_file,
-            (raw.token, raw.token_file),
-            raw.user,
-            (raw.password, raw.password_file),
-        )?;
-        if raw.servers.is_empty() {
-            return Err("`servers` names none".to_owned());
-        }
-        for (index, server) in raw.servers.iter().enumerate() {
-            // It is not quoted: it may hold a password.
-            if server.parse::<async_nats::ServerAddr>().is_err() {
-                let number = index + 1;
-                return Err(format!(
-                    "server {number} is not an address like nats://host:4222"
-                ));
-            }
-        }
+        let access = NatsAccess::of(RawAccess {
+            servers: raw.servers,
+            credentials_file: raw.credentials_file,
+            token: (raw.token, raw.token_file),
+            user: raw.user,
+            password: (raw.password, raw.password_file),
+            tls: raw.tls,
+            require_tls: raw.require_tls,
+        })?;
         if raw.group.is_empty() || !raw.group.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("`group` is a word of printable ASCII".to_owned());
         }
@@ -107,12 +92,9 @@ impl TryFrom<Raw> for CommandSourceConfig {
         Ok(Self {
             name: raw.name,
             nats: NatsSourceConfig {
-                servers: raw.servers,
+                access,
                 subjects,
                 group: raw.group,
-                credentials,
-                tls,
-                require_tls: raw.require_tls,
                 concurrency: raw.concurrency,
             },
         })
@@ -134,8 +116,7 @@ pub(super) fn resolve(
         }
     }
     for source in &mut sources {
-        source.nats.tls.start_at(folder);
-        source.nats.credentials.start_at(folder);
+        source.nats.access.start_at(folder);
     }
     Ok(sources)
 }

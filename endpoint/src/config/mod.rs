@@ -10,11 +10,13 @@
 //! - Unknown keys are refused, with the line (or the variable) that holds them.
 
 mod api;
+mod cluster;
 mod command_sources;
 mod error;
 mod limits;
 mod listener;
 mod logging;
+mod nats;
 mod ops;
 mod registry;
 mod sinks;
@@ -35,6 +37,7 @@ use error::Flaw;
 use source::Source;
 
 pub use api::ApiConfig;
+pub use cluster::ClusterConfig;
 pub use command_sources::{CommandSourceConfig, NatsSourceConfig};
 pub use error::{ConfigError, Place};
 pub use limits::LimitsConfig;
@@ -43,6 +46,7 @@ pub use listener::{
     Transport, Trusted, WebSocketConfig,
 };
 pub use logging::{LogConfig, LogFormat};
+pub use nats::NatsAccess;
 pub use ops::OpsConfig;
 pub use registry::{RegistryConfig, Store};
 #[cfg(feature = "kafka")]
@@ -78,6 +82,8 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// Where commands come from, beside HTTP: `[[command_sources]]`.
     pub command_sources: Vec<CommandSourceConfig>,
+    /// The other instances: `[cluster]`. Without it there are none.
+    pub cluster: Option<ClusterConfig>,
     /// The process's own log: `[log]`.
     pub log: LogConfig,
 }
@@ -210,6 +216,7 @@ struct Root {
     registry: RegistryConfig,
     #[serde(default)]
     command_sources: Vec<CommandSourceConfig>,
+    cluster: Option<ClusterConfig>,
     #[serde(default)]
     log: LogConfig,
 }
@@ -256,6 +263,10 @@ impl Root {
             sinks: sinks::resolve(sinks, folder)?,
             command_sources: command_sources::resolve(self.command_sources, folder)
                 .map_err(Flaw::whole)?,
+            cluster: self.cluster.map(|mut cluster| {
+                cluster.start_at(folder);
+                cluster
+            }),
             log: self.log,
             data_dir,
         })

@@ -52,7 +52,7 @@ pub struct RegistryConfig {
     #[serde(deserialize_with = "password_hash")]
     pub password_hash: PasswordHash,
     /// Devices kept in memory for log-ins and gateway checks, and answers "no such device". Default
-    /// 100,000, about 100MiB when full. At least 16.
+    /// 100,000, about 170MiB when full. At least 16.
     #[serde(deserialize_with = "cache_entries")]
     pub cache_entries: NonZeroUsize,
     /// Passwords checked at once by slow hashes, and as many again for documents. Default: the

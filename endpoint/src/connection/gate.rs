@@ -234,6 +234,9 @@ fn let_in(
     for old in leaving {
         old.close(ReasonCode::SESSION_TAKEN_OVER);
     }
+    if let Some(cluster) = &shared.cluster {
+        cluster.appeared(&link);
+    }
     uplink.shrink();
     Connected { link: &link }.emit(&shared.telemetry);
     let accept = Accept {

@@ -114,6 +114,15 @@ impl Mail {
                 || commands.iter().filter(of_device).count() >= queue)
     }
 
+    /// Whether there is room for another command; those whose sender has gone make room for the
+    /// living.
+    fn has_room(&mut self, device: &str, queue: usize) -> bool {
+        if self.is_full(device, queue) {
+            self.commands.retain(|command| !command.is_abandoned());
+        }
+        !self.is_full(device, queue)
+    }
+
     fn news(&mut self) -> &mut News {
         self.news.get_or_insert_default()
     }
@@ -180,6 +189,19 @@ impl Link {
         }
     }
 
+    /// What would become of a command if it were offered now.
+    pub fn would_take(&self, command: &Command, queue: usize) -> Offer {
+        let mut mail = self.mail();
+        if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
+            return Offer::NotSubscribed;
+        }
+        if mail.has_room(&command.device, queue) {
+            Offer::Taken
+        } else {
+            Offer::Full
+        }
+    }
+
     /// Offers a command; at most `queue` wait for one device.
     pub fn offer(&self, command: &Command, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
         let device: &str = &command.device;
@@ -187,12 +209,8 @@ impl Link {
         if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
             return Offer::NotSubscribed;
         }
-        if mail.is_full(device, queue) {
-            // Those whose sender has gone make room for the living.
-            mail.commands.retain(|command| !command.is_abandoned());
-            if mail.is_full(device, queue) {
-                return Offer::Full;
-            }
+        if !mail.has_room(device, queue) {
+            return Offer::Full;
         }
         mail.commands.push_back(make());
         Self::ring(mail);

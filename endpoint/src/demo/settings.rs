@@ -73,6 +73,7 @@ impl Options {
             registry: RegistryConfig::default(),
             sinks: vec![SinkConfig::default_log()],
             command_sources: Vec::new(),
+            cluster: None,
             log: LogConfig {
                 level: self.log_level.clone(),
                 ..LogConfig::default()

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::auth::Throttle;
 use crate::clock::Clock;
+use crate::cluster::{self, Cluster};
 use crate::command::nats::NatsSource;
 use crate::command::{self, CommandHub};
 use crate::config::Config;
@@ -57,6 +58,8 @@ pub struct Shared {
     pub sessions: Arc<Sessions>,
     /// The way of commands.
     pub hub: Arc<CommandHub>,
+    /// The line to other instances, if there may be any.
+    pub cluster: Option<Arc<Cluster>>,
     /// Metrics.
     pub telemetry: Telemetry,
     /// The clock of all sessions.
@@ -172,6 +175,9 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
+        if let Some(cluster) = &shared.cluster {
+            tasks.spawn(cluster::run(Arc::clone(cluster), Arc::clone(&shared)));
+        }
         for source in sources {
             let up = &shared.telemetry.command_source_up;
             let up = up.with_label_values(&[&source.name]);

@@ -1,11 +1,12 @@
-//! The configured command sources, ready to run.
+//! The configured command sources and the line to other instances, ready to run.
 
 use async_nats::{ConnectOptions, ServerAddr};
 
 use super::StartError;
 use super::key_material::read;
+use crate::cluster::ClusterOptions;
 use crate::command::nats::NatsSource;
-use crate::config::{CommandSourceConfig, Config, NatsLogIn, NatsSourceConfig};
+use crate::config::{CommandSourceConfig, Config, NatsAccess, NatsLogIn};
 
 /// Opens all sources. Remote systems need not be there; files need.
 pub(super) fn open_sources(config: &Config) -> Result<Vec<NatsSource>, StartError> {
@@ -21,23 +22,43 @@ pub(super) fn open_sources(config: &Config) -> Result<Vec<NatsSource>, StartErro
 fn open_nats(source: &CommandSourceConfig, config: &Config) -> Result<NatsSource, String> {
     let nats = source.nats.clone();
     // What is wrong with files is said at the start, where somebody reads it.
-    connect_options(&nats)?;
-    let servers = nats.servers.iter().map(|server| {
-        let parsed = server.parse::<ServerAddr>();
-        parsed.map_err(|_| "a server is not an address".to_owned())
-    });
+    connect_options(&nats.access)?;
     Ok(NatsSource {
         name: source.name.clone(),
-        servers: servers.collect::<Result<_, _>>()?,
+        servers: servers(&nats.access)?,
         subjects: nats.subjects.clone(),
         group: nats.group.clone(),
         concurrency: nats.concurrency,
         most_bytes: usize::try_from(config.limits.maximum_packet_size.get()).unwrap_or(usize::MAX),
-        options: Box::new(move || connect_options(&nats)),
+        options: Box::new(move || connect_options(&nats.access)),
     })
 }
 
-fn connect_options(nats: &NatsSourceConfig) -> Result<ConnectOptions, String> {
+/// Opens the line to the other instances, if there may be any.
+pub(super) fn open_cluster(config: &Config) -> Result<Option<ClusterOptions>, StartError> {
+    let Some(cluster) = config.cluster.clone() else {
+        return Ok(None);
+    };
+    let open = || {
+        connect_options(&cluster.access)?;
+        Ok(ClusterOptions {
+            servers: servers(&cluster.access)?,
+            prefix: cluster.prefix.clone(),
+            connect: Box::new(move || connect_options(&cluster.access)),
+        })
+    };
+    open().map(Some).map_err(StartError::Cluster)
+}
+
+fn servers(access: &NatsAccess) -> Result<Vec<ServerAddr>, String> {
+    let parse = |server: &String| {
+        let parsed = server.parse::<ServerAddr>();
+        parsed.map_err(|_| "a server is not an address".to_owned())
+    };
+    access.servers.iter().map(parse).collect()
+}
+
+fn connect_options(nats: &NatsAccess) -> Result<ConnectOptions, String> {
     let options = ConnectOptions::new().require_tls(nats.require_tls);
     let options = match &nats.credentials {
         NatsLogIn::None => options,

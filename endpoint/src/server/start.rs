@@ -10,11 +10,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::open_sinks::{open_sinks, reach};
-use super::open_sources::open_sources;
+use super::open_sources::{open_cluster, open_sources};
 use super::{Addresses, Open, Places, Server, Shared};
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
 use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterOptions};
 use crate::command::CommandHub;
 use crate::command::held::{self, HeldCommands, HeldOptions};
 use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
@@ -55,6 +56,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// The line to the other instances cannot be opened.
+    #[error("[cluster]: {0}")]
+    Cluster(String),
     /// A command source cannot be opened.
     #[error("command source {name}: {reason}")]
     CommandSource {
@@ -106,9 +110,10 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
     };
     make_data_dir(&config)?;
     let sources = open_sources(&config)?;
+    let cluster = open_cluster(&config)?;
     let registry = open_registry(&config).await?;
     let shared = Arc::new(
-        tokio::task::spawn_blocking(|| open(config, registry))
+        tokio::task::spawn_blocking(|| open(config, registry, cluster))
             .await
             .map_err(|error| crashed(&error))??,
     );
@@ -196,7 +201,11 @@ async fn open_registry(config: &Config) -> Result<Registry, StartError> {
 }
 
 /// Opens the sinks; blocking.
-fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
+fn open(
+    config: Config,
+    registry: Registry,
+    cluster: Option<ClusterOptions>,
+) -> Result<Shared, StartError> {
     let token = Token::load_or_create(&config.api.token_file)?;
     let sinks = open_sinks(&config, &registry)?;
     let telemetry = Telemetry::new()?;
@@ -211,6 +220,7 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
         per_device: config.limits.held_commands,
         bytes: config.limits.held_command_bytes,
     })?;
+    let cluster = cluster.map(|options| Arc::new(Cluster::new(options, Arc::clone(&instance))));
     let hub = Arc::new(CommandHub::new(
         registry.clone(),
         Arc::clone(&sessions),
@@ -218,6 +228,7 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
         queue,
         telemetry.commands.clone(),
         held,
+        cluster.clone(),
     ));
     let connections = config.limits.connections.get();
     let places = Places::new(connections + connections / 10 + SPARE_PLACES);
@@ -232,6 +243,7 @@ fn open(config: Config, registry: Registry) -> Result<Shared, StartError> {
         throttle,
         sessions,
         hub,
+        cluster,
         telemetry,
         clock: Clock::start(),
         places,

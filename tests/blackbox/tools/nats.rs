@@ -40,9 +40,22 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// The configuration of an instance that has others beside it.
+    pub(crate) fn cluster(&self) -> String {
+        format!("[cluster]\nservers = [\"{}\"]", self.url())
+    }
+
     pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    pub(crate) fn kill(&mut self) {
         self.process.signal(Signal::SIGKILL);
         self.process.reap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
         self.process = spawn(self.port);
     }
 

@@ -200,10 +200,24 @@ impl CommandHub {
             .map_err(refused)
     }
 
-    /// A connection of `connected` has subscribed: what is held for it, and for the devices that
-    /// select it as their gateway, is delivered as far as its subscriptions go.
+    /// A connection of `connected` has subscribed: what is held for it, here and on other
+    /// instances, is delivered.
     pub fn subscribed(self: &Arc<Self>, link: &Link, connected: &Device) {
         let application = &link.identity.application;
+        self.deliver_held_to(application, connected);
+        if let Some(cluster) = self.cluster() {
+            cluster.subscribed(application, connected.name());
+        }
+    }
+
+    /// Whether anything is held here for devices of an application.
+    pub fn holds_for(&self, application: &str) -> bool {
+        !self.held.devices_waiting(application).is_empty()
+    }
+
+    /// Delivers what is held for a device, and for those that select it as their gateway, as far as
+    /// its subscriptions go.
+    pub fn deliver_held_to(self: &Arc<Self>, application: &str, connected: &Device) {
         for device in self.held.devices_waiting(application) {
             let is_known = self.registry.device_if_cached(application, &device);
             let is_foreign = is_known.flatten().is_some_and(|found| {
@@ -292,7 +306,7 @@ impl CommandHub {
             timeout: left,
             wants_answer: false,
         })?);
-        let reports = self.hand_over(&found, &command, false).await?;
+        let reports = self.hand_over(&found, &command, left).await?;
         let deadline = Instant::now() + left;
         self.gather(&command, reports, deadline, STRAGGLERS).await
     }

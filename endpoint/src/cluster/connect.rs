@@ -1,0 +1,27 @@
+//! The connection to NATS.
+
+use async_nats::{Client, ConnectOptions, ServerAddr};
+
+/// How instances reach each other.
+pub struct ClusterOptions {
+    /// `nats://host:port` or `tls://host:port`.
+    pub servers: Vec<ServerAddr>,
+    /// How to connect: who it is, and TLS.
+    pub connect: Box<dyn Fn() -> Result<ConnectOptions, String> + Send + Sync>,
+    /// What the subjects of this fleet begin with.
+    pub prefix: String,
+}
+
+impl ClusterOptions {
+    /// Connects to one of the servers; the client connects again by itself.
+    pub(super) async fn connect(&self) -> Result<Client, String> {
+        let options = (self.connect)()?
+            .name("landfall cluster")
+            .event_callback(|event| {
+                tracing::info!(%event, "line to the other instances");
+                std::future::ready(())
+            });
+        let connected = options.connect(self.servers.clone()).await;
+        connected.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,219 @@
+//! Several instances as one: over NATS, each tells the others what they need to know.
+//!
+//! - `peers`: who is there; every instance says so twice a second;
+//! - `wire`: what goes over NATS;
+//! - `offer`: a command handed to the instances that may hold its device, and their reports;
+//! - `listen`: what the others say, and what is done about it.
+//!
+//! Nothing here is durable, and nothing waits for an instance that is gone: who has not been heard
+//! of for [`peers::PATIENCE`] is no longer asked, and what it was asked counts as lost. An instance
+//! that is cut off from NATS goes on alone.
+
+mod connect;
+mod listen;
+mod offer;
+mod peers;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use async_nats::{Client, HeaderMap, Request};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::command::{CommandRequest, SessionReport};
+use crate::connection::Link;
+pub use connect::ClusterOptions;
+pub use listen::run;
+pub use offer::Reach;
+use peers::Peers;
+pub use wire::ConnectionPage;
+use wire::{Appeared, META};
+
+/// How long another instance may take to answer a question.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Most commands that are kept for their askers' word.
+const MOST_KEPT: usize = 10_000;
+
+/// This instance's end of the line to the others.
+pub struct Cluster {
+    options: ClusterOptions,
+    /// Of this process: a restarted instance is another one.
+    id: String,
+    instance: Arc<str>,
+    /// While NATS was reached at least once.
+    client: RwLock<Option<Client>>,
+    peers: Peers,
+    /// Commands that others were handed, by number: where their reports go.
+    open: Mutex<HashMap<u64, Open>>,
+    last_number: AtomicU64,
+    /// Commands that others have asked about, by asker and number.
+    kept: Mutex<HashMap<Asked, Kept>>,
+}
+
+/// Who asked, under which number.
+type Asked = (String, u64);
+
+/// A command that waits for its asker's word.
+struct Kept {
+    request: CommandRequest,
+    since: Instant,
+}
+
+struct Open {
+    /// Who was handed it.
+    peer: Arc<str>,
+    reporter: mpsc::UnboundedSender<SessionReport>,
+}
+
+impl Cluster {
+    /// The end of the line of an instance of this name.
+    pub fn new(options: ClusterOptions, instance: Arc<str>) -> Self {
+        Self {
+            options,
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            instance,
+            client: RwLock::new(None),
+            peers: Peers::default(),
+            open: Mutex::default(),
+            last_number: AtomicU64::new(0),
+            kept: Mutex::default(),
+        }
+    }
+
+    fn client(&self) -> Option<Client> {
+        let client = self.client.read();
+        client.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Asked, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a command until its asker says go. False: too many are kept.
+    fn keep(&self, asked: Asked, request: CommandRequest) -> bool {
+        let mut kept = self.kept();
+        let since = Instant::now();
+        let has_room = kept.len() < MOST_KEPT;
+        if has_room {
+            kept.insert(asked, Kept { request, since });
+        }
+        has_room
+    }
+
+    fn take_kept(&self, asked: &Asked) -> Option<CommandRequest> {
+        self.kept().remove(asked).map(|kept| kept.request)
+    }
+
+    /// Forgets what its askers have given up.
+    fn forget_kept(&self) {
+        let patience = ANSWER * 2;
+        self.kept()
+            .retain(|_, kept| kept.since.elapsed() < patience);
+    }
+
+    fn next_number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The subject that all instances listen to.
+    fn to_all(&self, what: &str) -> String {
+        format!("{}.all.{what}", self.options.prefix)
+    }
+
+    /// The subject that one instance listens to.
+    fn to_one(&self, id: &str, what: &str) -> String {
+        format!("{}.to.{id}.{what}", self.options.prefix)
+    }
+
+    /// Tells all others. Nobody need be there.
+    async fn tell_all(&self, what: &str, told: &impl Serialize) {
+        let (Some(client), Ok(payload)) = (self.client(), serde_json::to_vec(told)) else {
+            return;
+        };
+        let told = client.publish(self.to_all(what), payload.into()).await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "the other instances could not be told");
+        }
+    }
+
+    /// A device has connected here: its connection of the same client id elsewhere gives way.
+    pub fn appeared(self: &Arc<Self>, link: &Link) {
+        let who = &link.identity;
+        let appeared = Appeared {
+            id: self.id.clone(),
+            application: who.application.to_string(),
+            device: who.device.to_string(),
+            client_id: who.client_id.to_string(),
+            epoch: epoch(who.since),
+        };
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.tell_all("appeared", &appeared).await });
+    }
+
+    /// A device has subscribed here: others may hold commands for it.
+    pub fn subscribed(self: &Arc<Self>, application: &str, device: &str) {
+        let subscribed = wire::Subscribed {
+            id: self.id.clone(),
+            application: application.to_owned(),
+            device: device.to_owned(),
+        };
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.tell_all("subscribed", &subscribed).await });
+    }
+
+    /// What the others say of their connections of an application: from each at most about `limit`,
+    /// of devices after a name. Who does not answer in time is left out.
+    pub async fn connections(
+        &self,
+        application: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Vec<ConnectionPage> {
+        let Some(client) = self.client() else {
+            return Vec::new();
+        };
+        let question = wire::ConnectionsQuestion {
+            application: application.to_owned(),
+            after: after.map(str::to_owned),
+            limit,
+        };
+        let Ok(payload) = serde_json::to_vec(&question) else {
+            return Vec::new();
+        };
+        let payload = Bytes::from(payload);
+        let asked = self.peers.live().into_iter().map(|peer| {
+            let request = Request::new()
+                .payload(payload.clone())
+                .timeout(Some(ANSWER));
+            let answer = client.send_request(self.to_one(&peer, "connections"), request);
+            async move { serde_json::from_slice(&answer.await.ok()?.payload).ok() }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+/// Orders connections of one client in time, across instances.
+fn epoch(since: SystemTime) -> u64 {
+    let since_1970 = since.duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since_1970.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Headers with a JSON object: the payload is the command's or the answer's own.
+fn with_meta(meta: &impl Serialize) -> Option<HeaderMap> {
+    // Compact JSON has no line breaks, which a header could not carry.
+    let meta = serde_json::to_string(meta).ok()?;
+    let mut headers = HeaderMap::new();
+    headers.insert(META, meta.parse::<async_nats::HeaderValue>().ok()?);
+    Some(headers)
+}
