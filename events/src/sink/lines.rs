@@ -65,9 +65,11 @@ impl Lines {
 }
 
 impl Shared {
-    fn run(&self, mut output: impl Output) {
+    fn run(&self, output: impl Output) {
         let _attendance = self.health.attend();
         let consumer = Consumer::of(&self.queue);
+        // Dropped first: whoever is told that the sink has ended may open the output again.
+        let mut output = output;
         let mut groups = Vec::new();
         while consumer.take(GROUP_BYTES, &mut groups) {
             let started = Instant::now();

@@ -29,11 +29,12 @@ const PROBE_PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 pub(super) struct Driver<'a, C> {
     courier: C,
+    /// Dropped before `intake`, whose end tells that the sink has ended: then the file is free.
+    pub(super) spool: Option<Spool>,
     pub(super) intake: Intake,
     pub(super) shared: &'a Shared,
     pub(super) ledger: Ledger,
     pub(super) accounts: Accounts,
-    pub(super) spool: Option<Spool>,
     /// When to look for the remote system, and the pause after that; until it has been reached.
     probe: Option<(Instant, Duration)>,
     pub(super) lanes: HashMap<u64, Lane>,
