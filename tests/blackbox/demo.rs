@@ -253,6 +253,20 @@ fn the_next_demo_goes_on_with_the_same_files() {
         published.filter(|event| event["subject"] == "temp").count(),
         2
     );
+
+    // It is one that can be revoked, and the next demo makes another.
+    let tokens = demo.line("curl", "/api/events/").replace(
+        "/api/events/v1alpha1/apps/demo",
+        "/api/tokens/v1alpha1/tokens",
+    );
+    let listed = text(&demo.shell(&[format!("{tokens} -s")]));
+    assert!(listed.contains("\"demo\""), "{listed}");
+    demo.shell(&[format!("{tokens}/demo -s -X DELETE")]);
+    drop(demo);
+    let demo = Demo::start(&data_dir);
+    assert_ne!(fs::read_to_string(data_dir.join("token")).unwrap(), token);
+    let curl = format!("{} -s", demo.line("curl", "/api/events/"));
+    assert!(text(&demo.shell(&[curl])).contains("io.drogue.event.v1"));
 }
 
 #[test]

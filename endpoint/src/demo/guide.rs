@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{APPLICATION, CHANNEL, DEVICE, Options, PASSWORD, PAYLOAD, Places, pki, seed};
+use super::{APPLICATION, CHANNEL, DEVICE, Options, PASSWORD, PAYLOAD, Places, pki, seed, token};
 
 /// Where the command line's client looks unless told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
@@ -20,7 +20,7 @@ pub(super) fn text(options: &Options, places: &Places, event: &Value) -> String 
     } = places;
     let (host, port) = (mqtt.ip(), mqtt.port());
     let url = format!("http://{api}");
-    let token_file = quoted(&options.data_dir.join("token"));
+    let token_file = quoted(&options.data_dir.join(token::FILE));
     let data_dir = options.data_dir.display();
     let program = quoted(Path::new(
         &std::env::args_os()

@@ -12,6 +12,7 @@ mod guide;
 mod pki;
 mod seed;
 mod settings;
+mod token;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -48,6 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             .map_err(|error| options.explain(&error))?;
         let shared = Arc::clone(server.shared());
         seed::seed(&shared.registry, &options.data_dir, ca.as_deref()).await?;
+        token::make(&shared.registry, &options.data_dir).await?;
         let places = Places::of(&server)?;
         let serving = tokio::spawn(server.run(stop));
         let event = first_event(&shared, &places).await?;

@@ -64,7 +64,7 @@ impl Options {
             },
             api: ApiConfig {
                 bind: loopback(self.http_port),
-                token_file: data_dir.join("token"),
+                token_file: data_dir.join("server.token"),
                 behind_proxy: false,
             },
             ops: Some(OpsConfig {
