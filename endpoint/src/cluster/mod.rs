@@ -6,7 +6,7 @@
 //! - `listen`: what the others say, and what is done about it.
 //!
 //! Nothing here is durable, and nothing waits for an instance that is gone: who has not been heard
-//! of for [`peers::PATIENCE`] is no longer asked, and what it was asked counts as lost. An instance
+//! of for two seconds is no longer asked, and what it was asked counts as lost. An instance
 //! that is cut off from NATS goes on alone.
 
 mod connect;
