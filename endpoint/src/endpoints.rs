@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use landfall_events::endpoint::Endpoint;
+use landfall_events::endpoint::{Endpoint, EndpointOptions, HttpAuthorization};
 use landfall_events::sink::http::{Endpoints, LookUp};
+use landfall_registry::document::{Authorization, ExternalEndpoint};
+use landfall_registry::secret::Held;
 use landfall_registry::{Application, Registry};
-
-use crate::rules::endpoint_options;
 
 /// Endpoints that are kept ready; beyond that, all are made anew when they are needed.
 const MOST: usize = 10_000;
@@ -66,5 +66,32 @@ impl Endpoints for ApplicationEndpoints {
                 Err(error) => Err(format!("the application's endpoint is not known: {error}")),
             }
         })
+    }
+}
+
+/// How an endpoint of a document is called.
+pub fn endpoint_options(endpoint: &ExternalEndpoint<Held>) -> EndpointOptions {
+    let text = |secret: &Held| secret.text().unwrap_or_default().to_owned();
+    let tls = endpoint.tls.as_ref();
+    let headers = endpoint.headers.iter();
+    EndpointOptions {
+        url: endpoint.url.clone(),
+        method: endpoint.method.clone(),
+        headers: headers
+            .map(|header| (header.name.clone(), text(&header.value)))
+            .collect(),
+        authorization: match &endpoint.auth {
+            Authorization::None => HttpAuthorization::None,
+            Authorization::Basic { username, password } => HttpAuthorization::Basic {
+                username: username.clone(),
+                password: password.as_ref().map(text).unwrap_or_default(),
+            },
+            Authorization::Bearer { token } => HttpAuthorization::Bearer(text(token)),
+        },
+        insecure: tls.is_some_and(|tls| tls.insecure),
+        trust: tls
+            .and_then(|tls| tls.certificate.as_ref())
+            .map(|pem| pem.clone().into_bytes()),
+        timeout: endpoint.timeout,
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use landfall_events::endpoint::EndpointOptions;
 use landfall_events::rule::{self, Call, NoVerdict, RequestForm, ResponseForm, Rules};
-use landfall_events::sink::http::HttpAuthorization;
 use landfall_registry::Application;
 use landfall_registry::document::{
-    Attribute, Authorization, ContentMode, ExternalEndpoint, Request, Response, Rule, Step, When,
+    Attribute, ContentMode, ExternalEndpoint, Request, Response, Rule, Step, When,
 };
 use landfall_registry::secret::Held;
+
+use crate::endpoints::endpoint_options;
 
 /// Rules in use, by the application's uid. Connections hold them; what no connection holds is
 /// forgotten.
@@ -141,31 +141,4 @@ fn call(endpoint: &ExternalEndpoint<Held>, request: Request) -> Arc<Call> {
         ContentMode::Structured => RequestForm::Structured,
     };
     Arc::new(Call::new(endpoint_options(endpoint), form))
-}
-
-/// How an endpoint of a document is called.
-pub fn endpoint_options(endpoint: &ExternalEndpoint<Held>) -> EndpointOptions {
-    let text = |secret: &Held| secret.text().unwrap_or_default().to_owned();
-    let tls = endpoint.tls.as_ref();
-    let headers = endpoint.headers.iter();
-    EndpointOptions {
-        url: endpoint.url.clone(),
-        method: endpoint.method.clone(),
-        headers: headers
-            .map(|header| (header.name.clone(), text(&header.value)))
-            .collect(),
-        authorization: match &endpoint.auth {
-            Authorization::None => HttpAuthorization::None,
-            Authorization::Basic { username, password } => HttpAuthorization::Basic {
-                username: username.clone(),
-                password: password.as_ref().map(text).unwrap_or_default(),
-            },
-            Authorization::Bearer { token } => HttpAuthorization::Bearer(text(token)),
-        },
-        insecure: tls.is_some_and(|tls| tls.insecure),
-        trust: tls
-            .and_then(|tls| tls.certificate.as_ref())
-            .map(|pem| pem.clone().into_bytes()),
-        timeout: endpoint.timeout,
-    }
 }

@@ -59,27 +59,6 @@ pub(crate) fn push_header_text(out: &mut String, text: &str) {
     });
 }
 
-/// Reads what [`push_header_text`] and its like wrote. `None`: not UTF-8.
-pub(crate) fn pop_header_text(value: &[u8]) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value;
-    loop {
-        rest = match rest {
-            [] => return String::from_utf8(bytes).ok(),
-            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default();
-                let byte = digit(*high) << 4 | digit(*low);
-                bytes.push(u8::try_from(byte).unwrap_or_default());
-                rest
-            }
-            [byte, rest @ ..] => {
-                bytes.push(*byte);
-                rest
-            }
-        };
-    }
-}
-
 /// RFC 3986, 2.3: characters that a URI never needs to encode.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')

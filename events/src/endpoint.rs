@@ -8,7 +8,43 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder, redirect};
 use url::Url;
 
-use crate::sink::http::HttpAuthorization;
+/// How the server shows an endpoint who it is.
+#[derive(Clone, Default)]
+pub enum HttpAuthorization {
+    /// Not at all, or by its client certificate.
+    #[default]
+    None,
+    /// RFC 6750.
+    Bearer(String),
+    /// RFC 7617.
+    Basic {
+        /// User name; no colon.
+        username: String,
+        /// Password.
+        password: String,
+    },
+}
+
+impl HttpAuthorization {
+    pub(crate) fn add_to(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Bearer(token) => request.bearer_auth(token),
+            Self::Basic { username, password } => request.basic_auth(username, Some(password)),
+        }
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for HttpAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Basic { .. } => "Basic(…)",
+        })
+    }
+}
 
 /// How long a call may take unless said otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@
 //! - [`rule`]: what an application has done with its events before they go to the sinks;
 //! - [`sink`]: the contract between a connection and the places events go to, and those places.
 //!
-//! Nothing here knows MQTT or the registry. What is promised to readers of the
+//! Nothing here knows what devices speak, or the registry. What is promised to readers of the
 //! events is written down in `docs/events.md`.
 
 mod attribute;
@@ -18,6 +18,7 @@ pub mod content;
 pub mod encode;
 pub mod endpoint;
 pub mod event;
+mod http_binding;
 mod id;
 pub mod json;
 pub mod record;

@@ -3,6 +3,7 @@
 use landfall_protocol::packet::Connect;
 
 use crate::dialect::{self, Claimed, ClaimedProof, LogInForm, NotAClaim, Signature};
+use crate::percent;
 
 /// The device a client says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,27 +207,8 @@ fn split_identity(text: &str) -> Result<Option<(String, String)>, ClaimError> {
     if device.is_empty() || application.is_empty() {
         return Ok(None);
     }
-    let device = percent_decode(device).ok_or(ClaimError::Encoding)?;
-    Ok(Some((device, application.to_owned())))
-}
-
-/// RFC 3986, 2.1. `None`: a `%` without two hexadecimal digits, or not UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = digit()? * 16 + digit()?;
-        decoded.push(u8::try_from(value).ok()?);
-    }
-    String::from_utf8(decoded).ok()
+    let device = percent::decode(device).ok_or(ClaimError::Encoding)?;
+    Ok(Some((device.into_owned(), application.to_owned())))
 }
 
 #[cfg(test)]

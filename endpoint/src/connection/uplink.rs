@@ -191,14 +191,14 @@ impl Uplink {
     ) -> Verdict {
         let mut parts = Parts::of(draft);
         match rules.rules.apply(&mut parts) {
-            rule::Verdict::Ask => Verdict::Consult(Box::new(Consultation {
+            None => Verdict::Consult(Box::new(Consultation {
                 rules: Arc::clone(rules),
                 parts: Parts::of(draft).into_owned(),
                 origin: Arc::clone(origin),
                 id: draft.id,
                 time: draft.time,
             })),
-            verdict => {
+            Some(verdict) => {
                 let judged = parts.judge().is_ok();
                 let ruled = parts.draft(origin, draft.id, draft.time);
                 self.obey(&verdict, judged, &ruled, sequence, scratch)
@@ -239,7 +239,6 @@ impl Uplink {
                 tracing::debug!(application, device, %reason, "a rule rejects an event");
                 refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)
             }
-            rule::Verdict::Ask => Verdict::NoRoom,
         }
     }
 

@@ -12,8 +12,9 @@ use base64::prelude::BASE64_STANDARD;
 use super::inbox::Pattern;
 use super::{
     Claimed, ClaimedProof, Destination, Dialect, InboxFilter, LogInForm, NotAClaim, Outgoing, Own,
-    Signature, TopicError, percent,
+    Signature, TopicError, bag,
 };
+use crate::percent;
 
 /// `type: azureIotHub`.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Dialect for Azure {
         }
         let spoken_for = (device != own.device).then_some(device);
         let mut destination = Destination::new(CHANNEL, spoken_for);
-        for (name, value) in percent::bag(properties).ok_or(TopicError::Properties)? {
+        for (name, value) in bag::parse(properties).ok_or(TopicError::Properties)? {
             if name == "$.ct" {
                 destination.content_type = (!value.is_empty()).then_some(value);
                 continue;
@@ -64,10 +65,10 @@ impl Dialect for Azure {
             let known = SYSTEM.iter().find(|(system, _)| *system == name);
             let extension = match known {
                 Some((_, extension)) => Some(Cow::Borrowed(*extension)),
-                None => percent::extension_name(&name).map(Cow::Owned),
+                None => bag::extension_name(&name).map(Cow::Owned),
             };
             if let Some(extension) = extension {
-                percent::set(&mut destination.extensions, extension, value);
+                bag::set(&mut destination.extensions, extension, value);
             }
         }
         Ok(destination)

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::inbox::Pattern;
-use super::{Destination, Dialect, InboxFilter, Outgoing, Own, TopicError, percent};
+use super::{Destination, Dialect, InboxFilter, Outgoing, Own, TopicError, bag};
 
 /// `type: hono`.
 #[derive(Debug)]
@@ -45,11 +45,11 @@ impl Dialect for Hono {
         } else {
             return Err(TopicError::NoRule);
         };
-        for (name, value) in percent::bag(properties).ok_or(TopicError::Properties)? {
+        for (name, value) in bag::parse(properties).ok_or(TopicError::Properties)? {
             if name == "content-type" {
                 destination.content_type = (!value.is_empty()).then_some(value);
-            } else if let Some(name) = percent::extension_name(&name) {
-                percent::set(&mut destination.extensions, Cow::Owned(name), value);
+            } else if let Some(name) = bag::extension_name(&name) {
+                bag::set(&mut destination.extensions, Cow::Owned(name), value);
             }
         }
         Ok(destination)

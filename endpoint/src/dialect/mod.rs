@@ -6,6 +6,7 @@
 //! (`registry/src/document/dialect.rs`).
 
 mod azure;
+mod bag;
 mod destination;
 mod drogue;
 mod filter;
@@ -14,7 +15,6 @@ mod inbox;
 mod log_in;
 mod notice;
 pub mod payload;
-mod percent;
 mod plain;
 #[cfg(test)]
 mod properties;

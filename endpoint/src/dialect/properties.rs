@@ -163,9 +163,9 @@ proptest! {
         request in "[a-z0-9-]{1,8}",
     ) {
         let mut bag = format!("x{name}=");
-        super::percent::push(&mut bag, &value);
+        crate::percent::push(&mut bag, &value);
         let mut encoded = String::new();
-        super::percent::push(&mut encoded, &content_type);
+        crate::percent::push(&mut encoded, &content_type);
         let named = (device != OWN.device).then_some(&*device);
         let extension = (format!("x{name}").into(), value.clone().into());
         for (spec, topic, channel) in [

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -12,12 +13,11 @@ use serde_json::value::RawValue;
 
 use super::NoVerdict;
 use super::parts::Change;
-use crate::attribute::pop_header_text;
 use crate::content::says_json;
 use crate::endpoint::{Endpoint, EndpointOptions, no_answer};
 use crate::event::Draft;
+use crate::http_binding;
 use crate::record::{Record, write_record};
-use crate::sink::http::binding;
 
 /// Longest answer that is read: 1 MiB.
 const MOST_ANSWER: usize = 1 << 20;
@@ -104,8 +104,8 @@ impl Call {
         let record = Record::read(&bytes);
         let record = record.ok_or_else(|| NoVerdict("the event cannot be written".to_owned()))?;
         Ok(match self.form {
-            RequestForm::Binary => binding::binary(&record),
-            RequestForm::Structured => binding::structured(&record),
+            RequestForm::Binary => http_binding::binary(&record),
+            RequestForm::Structured => http_binding::structured(&record),
         })
     }
 }
@@ -202,7 +202,9 @@ fn binary_attributes(headers: &HeaderMap) -> Result<Vec<(String, String)>, NoVer
     }
     let attributes = headers.iter().filter_map(|(name, value)| {
         let name = name.as_str().strip_prefix("ce-")?;
-        Some((name.to_owned(), pop_header_text(value.as_bytes())?))
+        // 3.1.3.3: whoever reads decodes every encoded byte.
+        let value = percent_decode(value.as_bytes()).decode_utf8().ok()?;
+        Some((name.to_owned(), value.into_owned()))
     });
     Ok(attributes.collect())
 }

@@ -89,8 +89,6 @@ pub enum Verdict {
     Drop,
     /// It is refused, with a reason for the device and the log.
     Reject(Box<str>),
-    /// An endpoint has to be asked: see [`Rules::run`].
-    Ask,
 }
 
 /// An endpoint that has to be asked does not answer as it should: nobody's verdict on the event,
@@ -121,8 +119,9 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// Applies the rules. With [`Verdict::Ask`] the parts are to be thrown away.
-    pub fn apply<'a>(&'a self, parts: &mut Parts<'a>) -> Verdict {
+    /// Applies the rules. `None`: an endpoint has to be asked ([`Rules::run`]), and the parts are to
+    /// be thrown away.
+    pub fn apply<'a>(&'a self, parts: &mut Parts<'a>) -> Option<Verdict> {
         for rule in &self.0 {
             if !rule.when.holds(parts) {
                 continue;
@@ -130,14 +129,14 @@ impl Rules {
             for step in &rule.then {
                 match step.act(parts) {
                     Flow::Next => {}
-                    Flow::Break => return Verdict::Pass,
-                    Flow::Drop => return Verdict::Drop,
-                    Flow::Reject(reason) => return Verdict::Reject(reason.into()),
-                    Flow::Call(..) => return Verdict::Ask,
+                    Flow::Break => return Some(Verdict::Pass),
+                    Flow::Drop => return Some(Verdict::Drop),
+                    Flow::Reject(reason) => return Some(Verdict::Reject(reason.into())),
+                    Flow::Call(..) => return None,
                 }
             }
         }
-        Verdict::Pass
+        Some(Verdict::Pass)
     }
 
     /// Applies the rules and asks their endpoints. `origin`, `id` and `time` stay as they are,

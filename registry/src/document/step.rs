@@ -228,19 +228,37 @@ fn is_absolute_uri(text: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b))
 }
 
+/// Names that are no extensions.
+const CORE: [&str; 9] = [
+    "id",
+    "source",
+    "specversion",
+    "type",
+    "datacontenttype",
+    "dataschema",
+    "subject",
+    "time",
+    "data",
+];
+/// Who an event is from is not for a rule to say: consumers rely on it.
+const OURS: [&str; 8] = [
+    "application",
+    "applicationuid",
+    "device",
+    "deviceuid",
+    "sender",
+    "senderuid",
+    "instance",
+    "partitionkey",
+];
+
+/// What no rule sets or removes as an extension.
+pub(super) fn taken() -> impl Iterator<Item = &'static str> {
+    CORE.into_iter().chain(OURS)
+}
+
 /// CloudEvents 1.0, "Attribute Naming Convention": lower-case letters and digits.
 fn extension(value: Value, at: &At<'_>) -> Option<String> {
-    const CORE: [&str; 9] = [
-        "id",
-        "source",
-        "specversion",
-        "type",
-        "datacontenttype",
-        "dataschema",
-        "subject",
-        "time",
-        "data",
-    ];
     let name = string(value, at, "site")?;
     if CORE.contains(&name.as_str()) {
         let reason = format!(
@@ -249,17 +267,6 @@ fn extension(value: Value, at: &At<'_>) -> Option<String> {
         );
         return at.refuse(reason, "site");
     }
-    // Who an event is from is not for a rule to say: consumers rely on it.
-    const OURS: [&str; 8] = [
-        "application",
-        "applicationuid",
-        "device",
-        "deviceuid",
-        "sender",
-        "senderuid",
-        "instance",
-        "partitionkey",
-    ];
     if OURS.contains(&name.as_str()) {
         let reason = format!(
             "{} is the server's own; a rule cannot change it",

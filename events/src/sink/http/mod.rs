@@ -5,11 +5,9 @@
 //! endpoint may see an event twice, with the same `id`.
 
 mod answer;
-pub(crate) mod binding;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +19,9 @@ use url::Url;
 
 use super::remote::{Courier, Outcome, Remote, RemoteError, RemoteOptions, SpillOptions, Ticket};
 use crate::attribute::push_percent_encoded;
+pub use crate::endpoint::HttpAuthorization;
 use crate::endpoint::{Endpoint, no_answer};
+use crate::http_binding;
 use crate::record::Record;
 use crate::sink::DEFAULT_QUEUE_BYTES;
 use crate::template::Template;
@@ -36,44 +36,6 @@ pub enum HttpMode {
     Structured,
     /// Several events of one application a request, as a JSON array.
     Batch,
-}
-
-/// How the sink shows who it is.
-#[derive(Clone, Default)]
-pub enum HttpAuthorization {
-    /// Not at all, or by its client certificate.
-    #[default]
-    None,
-    /// RFC 6750.
-    Bearer(String),
-    /// RFC 7617.
-    Basic {
-        /// User name; no colon.
-        username: String,
-        /// Password.
-        password: String,
-    },
-}
-
-impl HttpAuthorization {
-    pub(crate) fn add_to(&self, request: RequestBuilder) -> RequestBuilder {
-        match self {
-            Self::None => request,
-            Self::Bearer(token) => request.bearer_auth(token),
-            Self::Basic { username, password } => request.basic_auth(username, Some(password)),
-        }
-    }
-}
-
-/// Shows no secret.
-impl fmt::Debug for HttpAuthorization {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Bearer(_) => "Bearer(…)",
-            Self::Basic { .. } => "Basic(…)",
-        })
-    }
 }
 
 /// TLS beyond what `https` in the URL says. All certificates are PEM.
@@ -283,7 +245,7 @@ impl Courier for HttpCourier {
             },
         };
         let Some(request) = self.request(&events, endpoint.as_deref()) else {
-            return ticket.answer(Outcome::retry("the event cannot be read back"));
+            return ticket.answer(Outcome::unreadable());
         };
         tokio::spawn(async move {
             let outcome = match request.send().await {
@@ -301,9 +263,9 @@ impl HttpCourier {
         let records = records?;
         let first = records.first()?;
         let (headers, body) = match self.options.mode {
-            HttpMode::Binary => binding::binary(first),
-            HttpMode::Structured => binding::structured(first),
-            HttpMode::Batch => binding::batch(&records),
+            HttpMode::Binary => http_binding::binary(first),
+            HttpMode::Structured => http_binding::structured(first),
+            HttpMode::Batch => http_binding::batch(&records),
         };
         if let Some(endpoint) = endpoint {
             return Some(endpoint.request(headers, body));

@@ -109,7 +109,7 @@ impl Courier for KafkaCourier {
 
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
         let Some(record) = events.first().and_then(|event| Record::read(event)) else {
-            return ticket.answer(Outcome::retry("the event cannot be read back"));
+            return ticket.answer(Outcome::unreadable());
         };
         let topic = self.options.topic.render(&record, push_topic);
         let (headers, body) = message(&record, self.options.mode);

@@ -79,7 +79,7 @@ impl Courier for MqttCourier {
 
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
         let Some(record) = events.first().and_then(|event| Record::read(event)) else {
-            return ticket.answer(Outcome::retry("the event cannot be read back"));
+            return ticket.answer(Outcome::unreadable());
         };
         let message = Message::of(&record, &self.options);
         let timeout = self.options.timeout;

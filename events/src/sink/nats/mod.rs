@@ -75,7 +75,7 @@ impl Courier for NatsCourier {
 
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
         let Some(record) = events.first().and_then(|event| Record::read(event)) else {
-            return ticket.answer(Outcome::retry("the event cannot be read back"));
+            return ticket.answer(Outcome::unreadable());
         };
         let subject = self.options.subject.render(&record, push_subject);
         let (headers, payload) = message(&record, self.options.mode);

@@ -52,6 +52,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// For an event that cannot be read back: sent again, it would hold up its lane for good.
+    pub(crate) fn unreadable() -> Self {
+        Self::Refused(
+            Refusal::Rejected,
+            "the event cannot be read back".to_owned(),
+        )
+    }
+
     pub(crate) fn retry(reason: impl std::fmt::Display) -> Self {
         Self::Retry {
             reason: reason.to_string(),

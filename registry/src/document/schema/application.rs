@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{list, object, one_of, printable, reference, with};
+use crate::document::step;
 
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     vec![
@@ -96,27 +97,8 @@ fn when() -> Value {
 }
 
 fn step() -> Value {
-    let taken = [
-        "id",
-        "source",
-        "specversion",
-        "type",
-        "datacontenttype",
-        "dataschema",
-        "subject",
-        "time",
-        "data",
-        "application",
-        "applicationuid",
-        "device",
-        "deviceuid",
-        "sender",
-        "senderuid",
-        "instance",
-        "partitionkey",
-    ];
-    let extension = |more: &[&str]| {
-        let names = [&taken, more].concat();
+    let extension = |more: &[&'static str]| {
+        let names: Vec<&str> = step::taken().chain(more.iter().copied()).collect();
         json!({ "type": "string", "pattern": "^[a-z0-9]{1,64}$", "not": { "enum": names } })
     };
     let assigned = |name: Value, value: Value| {

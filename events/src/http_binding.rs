@@ -40,7 +40,7 @@ pub(crate) fn structured(record: &Record<'_>) -> (HeaderMap, Vec<u8>) {
 }
 
 /// Batched content mode (section 3.3).
-pub(super) fn batch(records: &[Record<'_>]) -> (HeaderMap, Vec<u8>) {
+pub(crate) fn batch(records: &[Record<'_>]) -> (HeaderMap, Vec<u8>) {
     let json = |record: &Record<'_>| {
         let mut json = Vec::new();
         record.write_structured_json(&mut json);
