@@ -50,7 +50,7 @@ impl Driver {
             3 => self.session.accepted(self.now, &self.limits, self.session.last_sequence()),
             4 => {
                 let sequence = self.session.last_sequence().saturating_sub(u64::from(choice / 8));
-                self.session.refuse_publish(sequence, ReasonCode::NOT_AUTHORIZED);
+                self.session.refuse_publish(sequence, ReasonCode::NOT_AUTHORIZED, Some("no".into()));
                 self.session.accepted(self.now, &self.limits, 0);
             }
             5 => {

@@ -111,7 +111,9 @@ fn steps_change_drop_and_reject_events() {
         assert_eq!(sensor.publish_1("plain", b"1").reason(), 0);
         sensor.publish(&Publish::new("bad", b"1").qos(1, 9));
         if version.is_5() {
-            assert_eq!(sensor.expect(crate::wire::kind::PUBACK).reason(), 0x83);
+            let refused = sensor.expect(crate::wire::kind::PUBACK);
+            assert_eq!(refused.reason(), 0x83);
+            assert_eq!(refused.properties(), [(0x1f, b"not here".to_vec())]);
         } else {
             sensor.expect_closed();
         }

@@ -101,7 +101,7 @@ impl<S: Stream> Live<S> {
                 self.shared.telemetry.publishes_forgotten.inc();
                 return;
             }
-            Verdict::Refused(_, because) => because.as_str(),
+            Verdict::Refused(_, because, _) => because.as_str(),
             Verdict::NoRoom | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {
                 "no_room"
             }

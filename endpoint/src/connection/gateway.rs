@@ -71,7 +71,7 @@ impl Uplink {
             Asked::Device(None) => {
                 let verdict = self.registrar().map(|it| it.judge(None, name));
                 return Err(match verdict {
-                    Some(Verdict::Refused(_, because)) => refused(because),
+                    Some(Verdict::Refused(_, because, _)) => refused(because),
                     _ => Cause::NotAuthorized,
                 });
             }

@@ -1,5 +1,7 @@
 //! Packets of the client: what each event of the session leads to.
 
+use std::borrow::Cow;
+
 use landfall_events::event::Timestamp;
 use landfall_events::sink::{OpenBatch, Refusal, Sequence};
 use landfall_protocol::session::{Event, Time};
@@ -105,6 +107,9 @@ impl<S: Stream> Live<S> {
         }
         self.uplink.hand_over(scratch);
         self.shared.telemetry.publishes_taken.inc_by(taken);
+        if used > 0 && taken == 0 {
+            self.uplink.rest();
+        }
         if used > 0 && !self.is_consulting() {
             self.listening(now);
         }
@@ -122,14 +127,14 @@ impl<S: Stream> Live<S> {
         };
         let answers = &self.shared.telemetry.command_answers;
         answers.with_label_values(&[outcome]).inc();
-        self.session.refuse_publish(sequence, reason);
+        self.session.refuse_publish(sequence, reason, None);
     }
 
     /// A publish that is not taken; its topic, as long as it is known.
     fn turn_down(&mut self, verdict: &Verdict, sequence: Sequence, qos: QoS, topic: Option<&str>) {
         self.dialogue.forget(sequence);
         match verdict {
-            Verdict::Refused(reason, because) => {
+            Verdict::Refused(reason, because, words) => {
                 self.note_refusal(*because);
                 let told = match (because.cause(), topic) {
                     (Some(cause), Some(topic)) => self.notify(Request::Publish, topic, cause),
@@ -140,13 +145,16 @@ impl<S: Stream> Live<S> {
                 let drops = told && self.session.version() != Version::V5;
                 let reason = if drops { ReasonCode::SUCCESS } else { *reason };
                 if qos != QoS::AtMostOnce {
-                    self.session.refuse_publish(sequence, reason);
+                    let words = words.as_deref().map(|words| Cow::Owned(words.to_owned()));
+                    let text = words.unwrap_or(Cow::Borrowed(because.told()));
+                    self.session.refuse_publish(sequence, reason, Some(text));
                 }
             }
             Verdict::Dropped => {
                 self.shared.telemetry.publishes_forgotten.inc();
                 if qos != QoS::AtMostOnce {
-                    self.session.refuse_publish(sequence, ReasonCode::SUCCESS);
+                    self.session
+                        .refuse_publish(sequence, ReasonCode::SUCCESS, None);
                 }
             }
             Verdict::NoRoom => self.shared.telemetry.publishes_dropped.inc(),
@@ -174,9 +182,17 @@ impl<S: Stream> Live<S> {
         if !self.uplink.requires(slot) {
             return;
         }
-        let (reason, cause) = match refusal {
-            Refusal::Rejected => (ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR, "sink_rejected"),
-            Refusal::TooLarge => (ReasonCode::QUOTA_EXCEEDED, "sink_too_large"),
+        let (reason, cause, text) = match refusal {
+            Refusal::Rejected => (
+                ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+                "sink_rejected",
+                "the event is not taken where it goes",
+            ),
+            Refusal::TooLarge => (
+                ReasonCode::QUOTA_EXCEEDED,
+                "sink_too_large",
+                "the event is larger than is taken where it goes",
+            ),
         };
         let first = !std::mem::replace(&mut self.refusal_logged, true);
         PublishRefused {
@@ -186,7 +202,8 @@ impl<S: Stream> Live<S> {
         }
         .emit(&self.shared.telemetry);
         self.dialogue.forget(sequence);
-        self.session.refuse_publish(sequence, reason);
+        self.session
+            .refuse_publish(sequence, reason, Some(Cow::Borrowed(text)));
     }
 
     /// Hands over a publish that was decided on by itself, or turns it down.

@@ -280,7 +280,7 @@ mod tests {
         assert!(!registrar.admit("t:3"));
         assert!(matches!(
             registrar.judge(None, "t:3"),
-            Verdict::Refused(_, RefusedBecause::TooManyActive)
+            Verdict::Refused(_, RefusedBecause::TooManyActive, _)
         ));
         assert!(matches!(registrar.judge(None, "t:2"), Verdict::Register(_)));
         let names = ["t:1", "t:3"].map(Box::from);
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(because, RefusedBecause::TooManyDevices);
         assert!(matches!(
             registrar.judge(None, "t:1"),
-            Verdict::Refused(_, RefusedBecause::NotRegistered)
+            Verdict::Refused(_, RefusedBecause::NotRegistered, _)
         ));
         assert!(matches!(registrar.judge(None, "t:2"), Verdict::Register(_)));
         registrar.failed("t:2", &RegisterError::NotSelected);

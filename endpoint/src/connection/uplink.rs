@@ -122,6 +122,13 @@ impl Uplink {
         self.registrar = Registrar::update(self.registrar.take(), &self.dialect, client_id, own);
     }
 
+    /// The client sends, but no publishes: it pings, for instance, which clients do that have nothing
+    /// to say. What its events have in common is made again for the next of them: some 600 bytes,
+    /// 40 % of an idle connection, for half a microsecond.
+    pub(super) fn rest(&mut self) {
+        self.origins = Origins::default();
+    }
+
     /// Decides on a publish and, if it is taken, encodes it for each sink.
     pub(super) fn publish(
         &mut self,
@@ -225,11 +232,11 @@ impl Uplink {
         sequence: Sequence,
         scratch: &mut Scratch,
     ) -> Verdict {
-        let refused = |reason| Verdict::Refused(reason, RefusedBecause::Rule);
+        let refused = |reason, words| Verdict::Refused(reason, RefusedBecause::Rule, words);
         match verdict {
             rule::Verdict::Drop => Verdict::Dropped,
             // The rules say JSON of a payload that is not.
-            rule::Verdict::Pass if !judged => refused(ReasonCode::PAYLOAD_FORMAT_INVALID),
+            rule::Verdict::Pass if !judged => refused(ReasonCode::PAYLOAD_FORMAT_INVALID, None),
             rule::Verdict::Pass => {
                 self.encode(ruled, sequence, scratch);
                 Verdict::Taken
@@ -237,7 +244,8 @@ impl Uplink {
             rule::Verdict::Reject(reason) => {
                 let (application, device) = (self.application.name(), ruled.origin.device());
                 tracing::debug!(application, device, %reason, "a rule rejects an event");
-                refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)
+                let words = Some(reason.clone()).filter(|words| !words.is_empty());
+                refused(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR, words)
             }
         }
     }

@@ -14,8 +14,8 @@ pub(super) enum Verdict {
     Dropped,
     /// Dropped for lack of room (QoS 0 only).
     NoRoom,
-    /// Not allowed, for this reason.
-    Refused(ReasonCode, RefusedBecause),
+    /// Not allowed, for this reason; with the words of the rule that refuses it.
+    Refused(ReasonCode, RefusedBecause, Option<Box<str>>),
     /// The registry must be asked about this device first.
     Ask(Box<str>),
     /// This device must be registered first.
@@ -74,6 +74,20 @@ impl RefusedBecause {
         }
     }
 
+    /// What an MQTT 5 client is told in words.
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Self::Topic => "the topic has no place in this dialect",
+            Self::Gateway => "the device is not known, or does not select this gateway",
+            Self::Payload => "the payload is not what its format says",
+            Self::Rule => "the application does not take this event",
+            Self::TooLarge => "the payload is larger than this dialect allows",
+            Self::TooManyActive => "this gateway speaks for as many devices as it may",
+            Self::TooManyDevices => "the application has as many devices as it may",
+            Self::NotRegistered => "the device could not be registered; try again later",
+        }
+    }
+
     /// What an MQTT 5 client is told.
     pub(super) const fn reason(self) -> ReasonCode {
         match self {
@@ -90,6 +104,6 @@ impl RefusedBecause {
 
 impl From<RefusedBecause> for Verdict {
     fn from(because: RefusedBecause) -> Self {
-        Self::Refused(because.reason(), because)
+        Self::Refused(because.reason(), because, None)
     }
 }

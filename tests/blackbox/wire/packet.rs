@@ -83,9 +83,14 @@ impl Packet {
         }
     }
 
-    /// The properties of an MQTT 5 CONNACK or DISCONNECT, id and raw value.
+    /// The properties of an MQTT 5 CONNACK, DISCONNECT or acknowledgement of a publish, id and raw
+    /// value.
     pub(crate) fn properties(&self) -> Vec<(u8, Vec<u8>)> {
-        let at = if self.kind() == kind::CONNACK { 2 } else { 1 };
+        let at = match self.kind() {
+            kind::CONNACK => 2,
+            kind::DISCONNECT => 1,
+            _ => 3,
+        };
         self.body
             .get(at..)
             .filter(|rest| !rest.is_empty())

@@ -61,6 +61,7 @@ impl Session {
         let properties = &connect.properties;
         self.version = connect.version;
         self.expiry_asked = properties.session_expiry_interval.unwrap_or(0) > 0;
+        self.wants_problem_information = properties.request_problem_information.unwrap_or(true);
         self.client_maximum_packet_size = properties
             .maximum_packet_size
             .map_or(u32::MAX, std::num::NonZeroU32::get);

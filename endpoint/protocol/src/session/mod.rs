@@ -49,6 +49,8 @@ pub struct Session {
     clock: timer::Clock,
     /// CONNECT asked for a session expiry above 0, so DISCONNECT may name one too.
     expiry_asked: bool,
+    /// The client takes reason strings in acknowledgements, too `[MQTT-3.1.2-29]`.
+    wants_problem_information: bool,
     /// The keep-alive to use instead of the one the client asked for.
     server_keep_alive: Option<u16>,
     /// Largest packet the client takes.
@@ -79,6 +81,7 @@ impl Session {
             outbound: deliver::Outbound::default(),
             clock: timer::Clock::new(now),
             expiry_asked: false,
+            wants_problem_information: true,
             server_keep_alive: None,
             client_maximum_packet_size: u32::MAX,
         }

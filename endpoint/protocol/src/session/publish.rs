@@ -1,11 +1,12 @@
 //! Publishes of the client: sequence, in-flight window, topic aliases, ordered acknowledgements.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::{Close, Event, Sequence, Session, Time, release};
-use crate::codec::{AckKind, encode_ack};
+use crate::codec::{self, AckKind, encode_ack};
 use crate::limits::Limits;
-use crate::packet::{PacketId, Publish, QoS, Version};
+use crate::packet::{Ack, Packet, PacketId, Publish, QoS, ReasonProperties, Version};
 use crate::{PeerError, ProtocolError, ReasonCode};
 
 /// What the session keeps of the client's publishes.
@@ -26,7 +27,14 @@ struct Waiting {
     sequence: Sequence,
     packet_id: PacketId,
     exactly_once: bool,
-    refused: Option<ReasonCode>,
+    /// Seldom, so not part of every one.
+    refused: Option<Box<Refused>>,
+}
+
+#[derive(Debug)]
+struct Refused {
+    reason: ReasonCode,
+    text: Option<Cow<'static, str>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -191,20 +199,29 @@ impl Session {
     ///
     /// 3.x has none: by [`Limits::acknowledge_refused`] it is acknowledged all the same, or the
     /// session ends.
-    pub fn refuse_publish(&mut self, sequence: Sequence, reason: ReasonCode) {
+    ///
+    /// `text` reaches the client as reason string, if it wants to know (MQTT 5 only): nothing
+    /// internal in it.
+    pub fn refuse_publish(
+        &mut self,
+        sequence: Sequence,
+        reason: ReasonCode,
+        text: Option<Cow<'static, str>>,
+    ) {
         if let Ok(at) = self
             .inbound
             .waiting
             .binary_search_by_key(&sequence, |w| w.sequence)
             && let Some(waiting) = self.inbound.waiting.get_mut(at)
         {
-            waiting.refused = Some(reason);
+            waiting.refused = Some(Box::new(Refused { reason, text }));
         }
     }
 
     /// Writes the first acknowledgement of a publish. False: that ended the session.
     fn acknowledge(&mut self, limits: &Limits, done: &Waiting) -> bool {
-        let mut reason = done.refused.unwrap_or(ReasonCode::SUCCESS);
+        let refused = done.refused.as_deref();
+        let mut reason = refused.map_or(ReasonCode::SUCCESS, |refused| refused.reason);
         if self.version != Version::V5 && reason.is_failure() {
             if !limits.acknowledge_refused {
                 self.end(Close::PublishRefused(reason));
@@ -212,11 +229,12 @@ impl Session {
             }
             reason = ReasonCode::SUCCESS;
         }
+        let text = refused.and_then(|refused| refused.text.as_deref());
         if !done.exactly_once {
-            self.write_ack(AckKind::PubAck, done.packet_id, reason);
+            self.write_reasoned_ack(AckKind::PubAck, done.packet_id, reason, text);
             return true;
         }
-        self.write_ack(AckKind::PubRec, done.packet_id, reason);
+        self.write_reasoned_ack(AckKind::PubRec, done.packet_id, reason, text);
         if reason.is_failure() {
             // [MQTT-4.3.3-9]: the exchange is over.
             self.inbound.forget(done.packet_id);
@@ -252,6 +270,36 @@ impl Session {
                 Event::Handled
             }
         }
+    }
+
+    /// As [`Self::write_ack`], with a reason string where one may be.
+    fn write_reasoned_ack(
+        &mut self,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        text: Option<&str>,
+    ) {
+        // [MQTT-3.1.2-29]: none for a client that asked for none.
+        if text.is_some() && self.version == Version::V5 && self.wants_problem_information {
+            let ack = Ack {
+                packet_id,
+                reason,
+                properties: ReasonProperties {
+                    reason_string: text,
+                    ..ReasonProperties::default()
+                },
+            };
+            let packet = match kind {
+                AckKind::PubRec => Packet::PubRec(ack),
+                _ => Packet::PubAck(ack),
+            };
+            // [MQTT-3.4.2-2], [MQTT-3.5.2-2]: none that makes the packet too large for the client.
+            if self.fits(&packet) && codec::encode(&packet, self.version, &mut self.out).is_ok() {
+                return;
+            }
+        }
+        self.write_ack(kind, packet_id, reason);
     }
 
     fn write_ack(&mut self, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {

@@ -124,7 +124,7 @@ proptest! {
                     if sequence > word {
                         refused.push(sequence);
                     }
-                    peer.session.refuse_publish(sequence, ReasonCode::NOT_AUTHORIZED);
+                    peer.session.refuse_publish(sequence, ReasonCode::NOT_AUTHORIZED, None);
                 }
                 Act::Deliver => { peer.deliver("d", b"x", QoS::AtLeastOnce, 1); }
                 Act::Wait(time) => peer.wait(time),

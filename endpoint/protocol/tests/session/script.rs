@@ -217,7 +217,10 @@ impl<'t> Run<'t> {
             "accept" => self.peer.accept(words.get(1).copied()),
             "refuse" => self.peer.session.refuse(code(1), None),
             "accepted" => self.peer.accepted(number(1)),
-            "refuse-publish" => self.peer.session.refuse_publish(number(1), code(2)),
+            "refuse-publish" => {
+                let text = (words.len() > 3).then(|| words[3..].join(" ").into());
+                self.peer.session.refuse_publish(number(1), code(2), text);
+            }
             "suback" => {
                 let mut codes: Vec<_> = (2..words.len()).map(code).collect();
                 self.peer.session.suback(id(1), &mut codes);

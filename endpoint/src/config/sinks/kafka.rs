@@ -20,8 +20,8 @@ pub struct KafkaSinkConfig {
     pub topic: Template,
     /// `mode`: `binary` (default) or `structured`.
     pub mode: KafkaMode,
-    /// `username`, with `password` or `password_file`: sets `sasl.username` and `sasl.password`;
-    /// `sasl.mechanism` and `security.protocol` are properties.
+    /// `username`, with `password` or `password_file`: SASL, by the mechanism `PLAIN` over TLS unless
+    /// the properties `sasl.mechanism` and `security.protocol` say otherwise.
     pub log_in: Option<(String, Secret)>,
     /// `window`: events of one application that may wait for their delivery reports. Default 10000,
     /// from 1 to 1,000,000.
@@ -94,6 +94,10 @@ impl TryFrom<Raw> for KafkaSinkConfig {
             };
             (name, value)
         };
+        let mut properties: BTreeMap<_, _> = raw.properties.into_iter().map(text).collect();
+        if log_in.is_some() {
+            use_log_in(&mut properties)?;
+        }
         Ok(Self {
             brokers: raw.brokers,
             topic: Template::parse(&raw.topic).map_err(|error| format!("`topic`: {error}"))?,
@@ -103,10 +107,30 @@ impl TryFrom<Raw> for KafkaSinkConfig {
             },
             log_in,
             window: raw.window,
-            properties: raw.properties.into_iter().map(text).collect(),
+            properties,
             queue_bytes: raw.queue_bytes,
         })
     }
+}
+
+/// librdkafka takes no notice of a user name unless both of these say so.
+fn use_log_in(properties: &mut BTreeMap<String, String>) -> Result<(), String> {
+    let protocol = properties
+        .entry("security.protocol".to_owned())
+        .or_insert_with(|| "sasl_ssl".to_owned())
+        .to_ascii_lowercase();
+    // librdkafka knows both names.
+    if !properties.contains_key("sasl.mechanisms") {
+        let mechanism = properties.entry("sasl.mechanism".to_owned());
+        mechanism.or_insert_with(|| "PLAIN".to_owned());
+    }
+    if protocol.starts_with("sasl_") {
+        return Ok(());
+    }
+    Err(format!(
+        "`username` needs the property `security.protocol` to be `sasl_ssl` or `sasl_plaintext`, \
+         not `{protocol}`"
+    ))
 }
 
 impl KafkaSinkConfig {

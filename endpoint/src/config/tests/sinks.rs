@@ -209,6 +209,14 @@ fn nats_and_kafka_have_their_keys() {
             panic!("kafka")
         };
         assert_eq!(kafka.properties["linger.ms"], "5");
+        assert_eq!(kafka.properties["sasl.mechanism"], "SCRAM-SHA-512");
+        assert_eq!(kafka.properties["security.protocol"], "sasl_ssl");
+        refuses(
+            "type = 'kafka'\nbrokers = 'a'\nusername = 'me'\npassword = 'pw'\n\
+             [sinks.properties]\n'security.protocol' = 'ssl'\n",
+            4,
+            &["`username`", "sasl_ssl"],
+        );
         assert!(!format!("{kafka:?}").contains("\"pw\""));
         refuses("type = 'kafka'\nbrokers = ''\n", 4, &["`brokers`"]);
         refuses(

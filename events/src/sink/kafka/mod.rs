@@ -8,6 +8,7 @@ mod options;
 #[cfg(test)]
 mod tests;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +35,8 @@ use crate::template::push_escaped;
 pub fn start(name: &str, options: KafkaOptions) -> Result<Remote, KafkaSinkError> {
     let config = options.client_config();
     // What librdkafka does not know is refused here, where somebody reads it.
-    let producer = produce(&config, Watch::default()).map_err(KafkaSinkError::Options)?;
+    let reports = Reports::new(Watch::default());
+    let producer = produce(&config, reports).map_err(KafkaSinkError::Options)?;
     drop(producer);
     let remote = RemoteOptions {
         queue_bytes: options.queue_bytes,
@@ -44,7 +46,7 @@ pub fn start(name: &str, options: KafkaOptions) -> Result<Remote, KafkaSinkError
     let courier = move |watch| KafkaCourier {
         options,
         config,
-        watch,
+        reports: Reports::new(watch),
         producer: None,
     };
     Ok(Remote::watched(name, remote, courier)?)
@@ -58,19 +60,46 @@ type Producer = ThreadedProducer<Reports, NoCustomPartitioner>;
 struct KafkaCourier {
     options: KafkaOptions,
     config: ClientConfig,
-    watch: Watch,
+    reports: Reports,
     producer: Option<Producer>,
 }
 
 /// Where librdkafka reports, on its own threads.
-struct Reports(Watch);
+#[derive(Clone)]
+struct Reports {
+    watch: Watch,
+    /// Why there is no connection to a broker, the last time there was none.
+    cause: Arc<Mutex<Option<String>>>,
+}
+
+impl Reports {
+    fn new(watch: Watch) -> Self {
+        Self {
+            watch,
+            cause: Arc::default(),
+        }
+    }
+
+    fn cause(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "Kafka client");
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.0.trouble(reason);
-        }
+        let cause = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                let cause = self.cause().clone();
+                return self.watch.trouble(cause.as_deref().unwrap_or(reason));
+            }
+            Some(RDKafkaErrorCode::Authentication) => "the brokers refuse the log-in",
+            Some(RDKafkaErrorCode::SSL) => "no TLS connection to the brokers",
+            Some(RDKafkaErrorCode::Resolve) => "no broker has that name",
+            Some(RDKafkaErrorCode::BrokerTransportFailure) => "no connection to the brokers",
+            _ => return,
+        };
+        *self.cause() = Some(format!("{cause}: {reason}"));
     }
 }
 
@@ -101,10 +130,14 @@ impl Courier for KafkaCourier {
 
     /// Holds up the sink's thread, which has nothing else to do then.
     async fn probe(&mut self) -> Result<(), String> {
-        let failed = |error: KafkaError| error.to_string();
-        let client = self.producer().map_err(failed)?.client();
-        let found = client.fetch_metadata(None, PROBE_TIMEOUT);
-        found.map(|_| ()).map_err(failed)
+        *self.reports.cause() = None;
+        let producer = self.producer().map_err(|error| error.to_string())?;
+        let found = producer.client().fetch_metadata(None, PROBE_TIMEOUT);
+        match found {
+            Ok(_) => Ok(()),
+            // That there is no answer says less than why.
+            Err(error) => Err((self.reports.cause().take()).unwrap_or_else(|| error.to_string())),
+        }
     }
 
     async fn send(&mut self, _application: &str, events: Vec<Bytes>, ticket: Ticket) {
@@ -140,13 +173,13 @@ impl KafkaCourier {
         }
         match &mut self.producer {
             Some(producer) => Ok(producer),
-            none => Ok(none.insert(produce(&self.config, self.watch.clone())?)),
+            none => Ok(none.insert(produce(&self.config, self.reports.clone())?)),
         }
     }
 }
 
-fn produce(config: &ClientConfig, watch: Watch) -> Result<Producer, KafkaError> {
-    config.create_with_context(Reports(watch))
+fn produce(config: &ClientConfig, reports: Reports) -> Result<Producer, KafkaError> {
+    config.create_with_context(reports)
 }
 
 fn outcome(error: &KafkaError) -> Outcome {
