@@ -9,9 +9,11 @@ use async_nats::jetstream::{self, stream};
 use nix::sys::signal::Signal;
 
 use super::{TOTAL, check, publish_through, server};
+use crate::harness::documents::{APP, SENDER_PASSWORD};
 use crate::harness::ports;
 use crate::harness::process::Process;
 use crate::harness::wait;
+use crate::wire::{Client, Connect, Publish, Version, kind};
 
 const STREAM: &str = "EVENTS";
 
@@ -49,6 +51,27 @@ fn nothing_acknowledged_is_lost_when_nats_is_killed_three_times() {
     assert!(arrived.iter().all(|(at, _)| at == subject), "{subject}");
     // The stream drops what it knows by its id: nothing is there twice.
     check(arrived.into_iter().map(|(_, payload)| payload), 0);
+}
+
+#[test]
+fn an_event_that_no_stream_takes_waits_until_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = ports::free();
+    let _nats = start(port, folder.path());
+    let server = server(&format!(
+        "type = \"nats\"\nservers = [\"nats://127.0.0.1:{port}\"]\n"
+    ));
+    let user = format!("sender0@{APP}");
+    let connect = Connect::new(Version::V5, "sender0", &user, SENDER_PASSWORD);
+    let mut sender = Client::accepted(&server, &connect);
+    sender.publish(&Publish::new("load", b"1").qos(1, 1));
+    server.wait_not_ready("sink far: application app: no stream takes events of this subject");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let context = runtime.block_on(make_stream(port));
+    let acknowledgement = sender.expect(kind::PUBACK);
+    assert_eq!((acknowledgement.id(), acknowledgement.reason()), (1, 0));
+    server.wait_ready();
+    assert_eq!(runtime.block_on(read_all(&context)).len(), 1);
 }
 
 async fn make_stream(port: u16) -> jetstream::Context {
