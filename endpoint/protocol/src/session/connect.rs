@@ -11,9 +11,17 @@ use crate::{PeerError, ReasonCode};
 /// What the caller adds to a successful CONNACK.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accept<'a> {
-    /// The client id made up for a client that gave none.
+    /// The client id made up for a client that gave none, of at most
+    /// [`MAX_ASSIGNED_CLIENT_IDENTIFIER`] bytes.
     pub assigned_client_identifier: Option<&'a str>,
 }
+
+/// Longest client id that [`Accept::assigned_client_identifier`] may hold.
+pub const MAX_ASSIGNED_CLIENT_IDENTIFIER: usize = 64;
+
+/// As long as any assigned client id.
+const ANY_ASSIGNED: &str = "0123456789012345678901234567890123456789012345678901234567890123";
+const _: () = assert!(ANY_ASSIGNED.len() == MAX_ASSIGNED_CLIENT_IDENTIFIER);
 
 /// Text of the CONNACK that refuses a persistent session.
 const CLEAN_ONLY: &str = "sessions are not kept: set clean session or clean start";
@@ -32,6 +40,14 @@ impl Session {
         self.note_client(limits, &connect);
         if let Some((reason, text)) = gate(&connect) {
             self.refuse_with(reason, Some(text), Close::Refused(reason));
+            return Event::Closed;
+        }
+        // [MQTT-3.1.2-24]: whoever has no room for CONNACK cannot be answered at all. CONNACK is longer
+        // than any acknowledgement of a publish, so those have room too.
+        let assigned = connect.client_id.is_empty().then_some(ANY_ASSIGNED);
+        if !self.fits(&self.acceptance(limits, assigned)) {
+            let reason = ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR;
+            self.refuse_with(reason, None, Close::Refused(reason));
             return Event::Closed;
         }
         self.state = State::Deciding;
@@ -87,7 +103,12 @@ impl Session {
         }
         self.state = State::Connected;
         self.clock.packet_arrived(now);
-        let ack = ConnAck {
+        self.write(&self.acceptance(limits, accept.assigned_client_identifier));
+    }
+
+    /// CONNACK with success.
+    fn acceptance<'a>(&self, limits: &Limits, assigned: Option<&'a str>) -> Packet<'a> {
+        Packet::ConnAck(ConnAck {
             // [MQTT-3.2.2-2]: a clean session has nothing present.
             session_present: false,
             reason: ReasonCode::SUCCESS,
@@ -96,14 +117,13 @@ impl Session {
                 receive_maximum: Some(limits.receive_maximum),
                 retain_available: Some(false),
                 maximum_packet_size: Some(limits.maximum_packet_size),
-                assigned_client_identifier: accept.assigned_client_identifier,
+                assigned_client_identifier: assigned,
                 topic_alias_maximum: Some(limits.topic_alias_maximum),
                 shared_subscription_available: Some(false),
                 server_keep_alive: self.server_keep_alive,
                 ..ConnAckProperties::default()
             },
-        };
-        self.write(&Packet::ConnAck(ack));
+        })
     }
 
     /// Keeps the client out: writes CONNACK with the reason, and ends.
@@ -128,7 +148,11 @@ impl Session {
         if !self.fits(&Packet::ConnAck(ack.clone())) {
             ack.properties.reason_string = None;
         }
-        self.write(&Packet::ConnAck(ack));
+        // [MQTT-3.1.2-24]
+        let ack = Packet::ConnAck(ack);
+        if self.fits(&ack) {
+            self.write(&ack);
+        }
         self.finish(close, false);
     }
 }

@@ -29,7 +29,7 @@ use crate::packet::{Packet, Version};
 use crate::{PeerError, ProtocolError};
 
 pub use close::{Close, Closed};
-pub use connect::Accept;
+pub use connect::{Accept, MAX_ASSIGNED_CLIENT_IDENTIFIER};
 pub use deliver::{DeliverError, Delivery};
 pub use event::Event;
 pub use timer::{Time, Timer};

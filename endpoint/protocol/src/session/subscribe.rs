@@ -1,6 +1,6 @@
 //! SUBSCRIBE and UNSUBSCRIBE: what the protocol refuses, and the answers.
 
-use super::{Event, Session};
+use super::{Close, Event, Session};
 use crate::packet::{Packet, PacketId, ReasonProperties, SubAck, Subscribe, Version};
 use crate::{ProtocolError, ReasonCode};
 
@@ -38,11 +38,16 @@ impl Session {
     ) {
         if self.is_connected() {
             let properties = ReasonProperties::default();
-            self.write(&kind(SubAck {
+            let answer = kind(SubAck {
                 packet_id,
                 properties,
                 reasons: reasons.into(),
-            }));
+            });
+            // [MQTT-3.1.2-24]: the client asked about more filters than it can hear about.
+            if !self.fits(&answer) {
+                return self.end(Close::Server(ReasonCode::PACKET_TOO_LARGE));
+            }
+            self.write(&answer);
         }
     }
 }
