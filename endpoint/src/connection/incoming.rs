@@ -19,19 +19,29 @@ use super::{Scratch, Stream};
 use crate::dialect::Request;
 use crate::telemetry::PublishRefused;
 
+/// Packets that are worked through in one turn. What is read at once may hold 32,000 of the smallest:
+/// others of the thread would wait for all of them.
+const PACKETS_AT_ONCE: usize = 1_024;
+
 impl<S: Stream> Live<S> {
-    /// Works through the packets at hand: how many bytes they were. The events are in the sinks'
-    /// hands when it returns.
+    /// Works through the packets at hand, up to [`PACKETS_AT_ONCE`]: how many bytes they were. The
+    /// events are in the sinks' hands when it returns.
     pub(super) fn process(&mut self, input: &[u8], now: Time, scratch: &mut Scratch) -> usize {
         let time = Timestamp::now();
         let mut used = 0;
         let mut taken = 0;
         let mut room = self.uplink.has_room();
+        let mut packets = 0;
         while let Some(rest) = input.get(used..)
             && let Some(first) = rest.first()
         {
             let blocked = !room && is_acknowledged_publish(*first);
-            if blocked || self.asking.is_some() || !self.session.wants_input(&self.door.limits) {
+            let enough = packets == PACKETS_AT_ONCE;
+            if blocked
+                || enough
+                || self.asking.is_some()
+                || !self.session.wants_input(&self.door.limits)
+            {
                 self.held = true;
                 break;
             }
@@ -40,6 +50,7 @@ impl<S: Stream> Live<S> {
                 break;
             };
             used += size;
+            packets += 1;
             match event {
                 Event::Publish(sequence, publish) => {
                     let answered = self.downlink.answer(&publish, &self.uplink);

@@ -22,6 +22,12 @@ use crate::server::{Place, Shared};
 
 /// A closed session's last bytes may take this many milliseconds.
 const LINGER: Time = 5_000;
+/// How many milliseconds more a client is listened to when its time is over. A process that stood still
+/// hears of its timers before it hears of the bytes that came meanwhile.
+const LAST_LOOK: Time = 100;
+/// Turns that a connection may take before the others of its thread have theirs. An orderly client
+/// needs two; without a bound, one that floods would keep the thread for megabytes.
+const TURNS_AT_ONCE: usize = 4;
 
 /// A connection that was let in.
 pub(super) struct Live<S> {
@@ -51,6 +57,8 @@ pub(super) struct Live<S> {
     /// Since when a publish cannot be taken, for lack of room in a sink or of a rule's verdict.
     no_room_since: Option<Time>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Until when it is listened to once more, before a time-out counts.
+    last_look: Option<Time>,
     /// Free again with the connection.
     _place: Option<Place>,
 }
@@ -94,6 +102,7 @@ impl<S: Stream> Live<S> {
             unwritten_since: None,
             no_room_since: None,
             timer: None,
+            last_look: None,
             _place: place,
         }
     }
@@ -117,7 +126,7 @@ impl<S: Stream> Live<S> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
-        loop {
+        for _ in 0..TURNS_AT_ONCE {
             match self.turn(cx, scratch) {
                 Turn::Again => {}
                 Turn::Over => return Poll::Ready(()),
@@ -125,6 +134,9 @@ impl<S: Stream> Live<S> {
                 Turn::Sleep => {}
             }
         }
+        // Behind all that wait by now.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Turn {
@@ -318,12 +330,18 @@ impl<S: Stream> Live<S> {
     /// The sleep is not moved with every packet: it rings at the time that was right when it was
     /// set, and is then set anew.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
-        let Some(deadline) = self.deadline() else {
+        let Some(mut deadline) = self.deadline() else {
             return Poll::Pending;
         };
-        if deadline <= now {
-            self.time_out(now);
-            return Poll::Ready(());
+        if deadline > now {
+            self.last_look = None;
+        } else {
+            deadline = *self.last_look.get_or_insert(now + LAST_LOOK);
+            if deadline <= now {
+                self.last_look = None;
+                self.time_out(now);
+                return Poll::Ready(());
+            }
         }
         let target = self.shared.clock.instant(deadline);
         let timer = self
