@@ -31,7 +31,8 @@ pub struct NatsSinkConfig {
     /// `window`: publishes of one application that may wait for acknowledgements. Default 1000, from
     /// 1 to 65,536.
     pub window: usize,
-    /// `timeout`: how long an acknowledgement may take. Default 5s, from 100ms to 10m.
+    /// `timeout`: how long an acknowledgement may take. Default 5s, from 100ms to 10m. A server that
+    /// is silent for three times as long (of 1s to 10s) counts as lost.
     pub timeout: Duration,
     /// As [`super::LogSinkConfig::queue_bytes`].
     pub queue_bytes: usize,

@@ -15,6 +15,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::NatsOptions;
 
+/// How often the server is asked whether it is there, within these bounds once in each acknowledgement's
+/// time. Three in vain, and the connection is lost: a server that vanished without a word is left
+/// before devices lose their patience.
+const LEAST_PING: Duration = Duration::from_secs(1);
+const MOST_PING: Duration = Duration::from_secs(10);
+
 /// Longer than any server stays away; nothing is waited for: the runtime ends before.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -48,6 +54,7 @@ impl Connection {
         let connect = options
             .connect(name)
             .map_err(|error| error.to_string())?
+            .ping_interval(options.timeout.clamp(LEAST_PING, MOST_PING))
             .event_callback(move |event| {
                 if event == Event::Disconnected {
                     lost.end();
