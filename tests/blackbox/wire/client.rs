@@ -120,17 +120,23 @@ impl Client {
     /// What comes next.
     #[track_caller]
     pub(crate) fn receive(&mut self) -> Received {
+        self.receive_or_silence()
+            .unwrap_or_else(|| panic!("nothing came in {DEADLINE:?}"))
+    }
+
+    /// What comes next; `None` if nothing comes for as long as a read may take.
+    pub(crate) fn receive_or_silence(&mut self) -> Option<Received> {
         loop {
             if let Some(packet) = Packet::take(&mut self.buffer) {
-                return Received::Packet(packet);
+                return Some(Received::Packet(packet));
             }
             let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Received::Closed,
+                Ok(0) => return Some(Received::Closed),
                 Ok(read) => self.buffer.extend(&chunk[..read]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(error.kind()) => panic!("nothing came in {DEADLINE:?}"),
-                Err(_) => return Received::Closed,
+                Err(error) if is_timeout(error.kind()) => return None,
+                Err(_) => return Some(Received::Closed),
             }
         }
     }

@@ -112,7 +112,7 @@ impl Paragraph {
 
     pub(crate) fn versions(&self) -> Vec<Version> {
         let versions = self.field("versions").expect("versions");
-        versions.split_whitespace().map(version).collect()
+        versions.split_whitespace().map(notation::version).collect()
     }
 }
 
@@ -200,11 +200,4 @@ fn expand(description: &str, version: Version) -> String {
     let (repeated, after) = rest.split_once("]\"").expect("a closing bracket");
     let text = notation::bytes(repeated, version, &[]);
     format!("{before}\"{}\"{after}", text.escape_ascii())
-}
-
-pub(crate) fn version(name: &str) -> Version {
-    [Version::V31, Version::V311, Version::V5]
-        .into_iter()
-        .find(|version| version.as_str() == name)
-        .unwrap_or_else(|| panic!("no such version: {name}"))
 }

@@ -9,7 +9,7 @@ use landfall_protocol::{
 use crate::{
     case::{self, Case, Expected, Sender},
     describe::describe,
-    notation::with_variable_length,
+    notation::{self, with_variable_length},
 };
 
 /// Runs `check` on every case and reports all that fail, not only the first.
@@ -172,7 +172,7 @@ fn the_short_form_of_an_acknowledgement_is_what_the_long_one_writes() {
         (AckKind::PubRel, |ack| Packet::PubRel(ack), Sender::Client),
         (AckKind::PubComp, |ack| Packet::PubComp(ack), Sender::Server),
     ];
-    for version in ["3.1", "3.1.1", "5"].map(case::version) {
+    for version in ["3.1", "3.1.1", "5"].map(notation::version) {
         for (kind, wrap, sender) in KINDS {
             for reason in [0x00, 0x10, 0x87, 0x92].map(landfall_protocol::ReasonCode) {
                 let packet = wrap(Ack {
@@ -196,7 +196,7 @@ fn the_short_form_of_an_acknowledgement_is_what_the_long_one_writes() {
                         | (AckKind::PubAck | AckKind::PubRec, 0x10 | 0x87)
                         | (AckKind::PubRel | AckKind::PubComp, 0x92)
                 );
-                if fits && version == case::version("5") {
+                if fits && version == notation::version("5") {
                     assert_eq!(case::decode(&short[1..], sender, version, 5), Ok(packet));
                 }
             }

@@ -17,4 +17,5 @@ mod documentation;
 mod encoding;
 mod notation;
 mod roundtrip;
+mod statements;
 mod tables;

@@ -131,3 +131,11 @@ pub(crate) fn hex(digits: &str) -> Vec<u8> {
         .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal digits"))
         .collect()
 }
+
+/// The version of this name.
+pub(crate) fn version(name: &str) -> Version {
+    [Version::V31, Version::V311, Version::V5]
+        .into_iter()
+        .find(|version| version.as_str() == name)
+        .unwrap_or_else(|| panic!("no such version: {name}"))
+}

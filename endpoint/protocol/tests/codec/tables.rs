@@ -122,7 +122,7 @@ fn try_values_in_fields(table: &str) -> usize {
                 let refused_in = value
                     .field("refused-in")
                     .map_or(ALL_VERSIONS.to_vec(), |versions| {
-                        versions.split_whitespace().map(case::version).collect()
+                        versions.split_whitespace().map(notation::version).collect()
                     });
                 let expected = value
                     .field("refused")
