@@ -152,3 +152,42 @@ fn a_name_in_the_log_cannot_forge_a_line() {
         assert!(!line.contains("\u{1b}[2J"), "{line:?}");
     }
 }
+
+#[test]
+fn the_most_talkative_log_shows_no_secret() {
+    let server = Server::builder()
+        .settings("[log]\nlevel = \"trace\"")
+        .start_shared();
+    for version in Version::ALL {
+        let mut client = Client::accepted(&server, &connect(version));
+        assert_eq!(client.publish_1("t", b"1").reason(), 0);
+        client.disconnect();
+        let wrong = Connect::new(version, "c", &user("sensor01"), WRONG_PASSWORD);
+        let (_, refused) = Client::connect(&server, &wrong);
+        assert_ne!(refused.reason(), 0);
+    }
+    server.edit_device("sensor01", |document| {
+        let credentials = &mut document["spec"]["authentication"]["credentials"];
+        let more = serde_json::json!({ "user": { "username": "u", "password": WRONG_PASSWORD } });
+        credentials.as_array_mut().expect("a list").push(more);
+    });
+    let token = serde_json::json!({ "name": "reader", "roles": ["events"] });
+    let made = server
+        .api()
+        .post_json("/api/tokens/v1alpha1/tokens", &token);
+    let made = made.expect_status(201).json();
+    let secret = made["secret"].as_str().expect("the secret").to_owned();
+    let path = "/api/events/v1alpha1/apps/app";
+    crate::harness::api::Http::new(server.api_port(), Some(secret.clone()))
+        .get(path)
+        .expect_status(200);
+    // It is talkative; the harness looks for the other secrets when the server has ended.
+    server.log().wait_for(0, &["TRACE"]);
+    assert!(
+        server
+            .log()
+            .lines()
+            .iter()
+            .all(|line| !line.contains(&secret))
+    );
+}

@@ -16,6 +16,15 @@ mod harness;
 mod tools;
 mod wire;
 
+// The codec's cases and their notation, which the whole server is held to as well.
+#[allow(dead_code, reason = "the codec's own tests use more of it")]
+#[path = "../../endpoint/protocol/tests/codec/case.rs"]
+mod case;
+#[path = "../../endpoint/protocol/tests/codec/notation.rs"]
+#[allow(dead_code, reason = "the codec's own tests use more of it")]
+mod notation;
+
+mod abuse;
 mod answers;
 mod aws;
 mod bulk;
@@ -23,6 +32,7 @@ mod certificates;
 mod cli;
 mod cluster;
 mod commands;
+mod conformance;
 mod connecting;
 mod connection_events;
 mod credentials;
@@ -33,6 +43,7 @@ mod disk;
 mod edges;
 mod event_format;
 mod events_api;
+mod faults;
 mod gateways;
 mod held;
 mod hostile;
@@ -48,6 +59,7 @@ mod mosquitto_publish;
 mod mqtt_sink;
 mod nats_commands;
 mod octopus;
+mod openapi;
 mod ops;
 mod outages;
 mod paho;
@@ -59,6 +71,7 @@ mod rules;
 mod sdk;
 mod secured_sinks;
 mod sinks;
+mod soak;
 mod stop;
 mod take_over;
 mod throttling;

@@ -36,6 +36,13 @@ pub(crate) const SECRETS: &[&str] = &[
     DEVICE_KEY,
     UNIQUE_USER_PASSWORD,
     USER_PASSWORD,
+    // What any secret begins with: hashes of passwords, private keys.
+    "$argon2",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$6$",
+    "PRIVATE KEY",
 ];
 
 pub(crate) fn application(name: &str) -> Value {

@@ -14,10 +14,10 @@ use super::{OUTAGES, check, publish_through, server};
 use crate::harness::documents::RECEIVER_TOKEN;
 use crate::harness::ports;
 
-type Kept = Arc<Mutex<Vec<Vec<u8>>>>;
+pub(super) type Kept = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Serves until the runtime is dropped, which ends every connection as a kill does.
-fn start(port: u16, kept: &Kept) -> Runtime {
+pub(super) fn start(port: u16, kept: &Kept) -> Runtime {
     let runtime = Runtime::new().unwrap();
     let router = Router::new()
         .route("/in", post(keep))

@@ -6,6 +6,7 @@ mod kafka;
 mod mqtt;
 mod nats;
 mod relay;
+mod silent;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

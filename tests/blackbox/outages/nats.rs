@@ -17,7 +17,7 @@ use crate::wire::{Client, Connect, Publish, Version, kind};
 
 const STREAM: &str = "EVENTS";
 
-fn start(port: u16, folder: &Path) -> Process {
+pub(super) fn start(port: u16, folder: &Path) -> Process {
     Process::spawn(
         Command::new("nats-server")
             .args(["-a", "127.0.0.1", "-js", "-p", &port.to_string(), "-sd"])
@@ -74,7 +74,7 @@ fn an_event_that_no_stream_takes_waits_until_one_does() {
     assert_eq!(runtime.block_on(read_all(&context)).len(), 1);
 }
 
-async fn make_stream(port: u16) -> jetstream::Context {
+pub(super) async fn make_stream(port: u16) -> jetstream::Context {
     let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
     let client = options.connect(format!("127.0.0.1:{port}")).await.unwrap();
     let context = jetstream::new(client);
@@ -93,7 +93,7 @@ async fn make_stream(port: u16) -> jetstream::Context {
 }
 
 /// Subject and payload of everything in the stream but connection events, in order.
-async fn read_all(context: &jetstream::Context) -> Vec<(String, Vec<u8>)> {
+pub(super) async fn read_all(context: &jetstream::Context) -> Vec<(String, Vec<u8>)> {
     let stream = context.get_stream(STREAM).await.unwrap();
     let consumer = stream
         .create_consumer(pull::Config {

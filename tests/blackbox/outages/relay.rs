@@ -1,6 +1,6 @@
-//! A TCP relay in front of a server, which the test can cut.
+//! A TCP relay in front of a server, which the test can cut, or let fall silent.
 
-use std::io;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,7 @@ pub(super) struct Relay {
 #[derive(Default)]
 struct State {
     is_cut: AtomicBool,
+    is_silent: AtomicBool,
     ended: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
@@ -38,8 +39,9 @@ impl Relay {
                     for (from, to) in [(&stream, &far), (&far, &stream)] {
                         let (mut from, mut to) =
                             (from.try_clone().unwrap(), to.try_clone().unwrap());
+                        let state = Arc::clone(&shared);
                         thread::spawn(move || {
-                            let _ = io::copy(&mut from, &mut to);
+                            pass_on(&mut from, &mut to, &state);
                             let _ = to.shutdown(Shutdown::Both);
                         });
                     }
@@ -61,6 +63,25 @@ impl Relay {
 
     pub(super) fn mend(&self) {
         self.state.is_cut.store(false, Ordering::SeqCst);
+        self.state.is_silent.store(false, Ordering::SeqCst);
+    }
+
+    /// Leaves all connections open, takes what comes, and passes nothing on: half-open, as when the
+    /// host behind has vanished. What is taken meanwhile is lost.
+    pub(super) fn fall_silent(&self) {
+        self.state.is_silent.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Copies until either side ends. A connection that was silent once stays so: its bytes have gaps.
+fn pass_on(from: &mut TcpStream, to: &mut TcpStream, state: &State) {
+    let mut chunk = [0; 16 * 1024];
+    let mut silent = false;
+    while let Ok(read @ 1..) = from.read(&mut chunk) {
+        silent |= state.is_silent.load(Ordering::SeqCst);
+        if !silent && to.write_all(&chunk[..read]).is_err() {
+            return;
+        }
     }
 }
 

@@ -1,0 +1,130 @@
+//! Slow-loris: connections that say a byte now and then, at every layer where a peer may be waited
+//! for. None lives longer than its layer's patience, and good devices notice nothing.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use super::*;
+use crate::tools::authority::Authority;
+use crate::wire::client::tcp;
+
+const PEERS: usize = 300;
+
+/// The longest that any layer here waits.
+const PATIENCE: &str = "[limits]\nhandshake_timeout = \"2s\"\nconnect_timeout = \"2s\"";
+
+fn with_doors() -> Server {
+    let issued = Authority::root("root").server(&["localhost"]);
+    let server = Server::builder()
+        .settings("[log]\nlevel = \"error\"")
+        .settings(PATIENCE)
+        .file("server.pem", &issued.chain)
+        .file("server.key", &issued.key)
+        .also_listen(
+            "tls",
+            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
+        )
+        .also_listen("ws", "transport = \"websocket\"")
+        .start_shared();
+    let document = device("good", SENDER_PASSWORD);
+    server
+        .create_device(crate::harness::documents::APP, &document)
+        .expect_status(201);
+    server
+}
+
+/// A peer that has begun a sentence, and where in it it is.
+struct Peer {
+    stream: TcpStream,
+    at: usize,
+}
+
+/// Keeps this many peers at a door, each of which says one more byte when its turn comes; whoever was
+/// sent away comes again.
+fn trickle(gate: &Gate, door: SocketAddr, sentence: &[u8]) {
+    let open = || Peer {
+        stream: tcp(door),
+        at: 0,
+    };
+    let mut peers: Vec<Peer> = Vec::new();
+    let mut sent_away = 0;
+    let mut turn = 0;
+    gate.abuse(|| {
+        if peers.is_empty() {
+            peers = (0..PEERS).map(|_| open()).collect();
+        }
+        // One after the other, each some five times a second.
+        for _ in 0..5 {
+            turn = (turn + 1) % PEERS;
+            let peer = &mut peers[turn];
+            let byte = sentence.get(peer.at).copied().unwrap_or(b'x');
+            peer.at += 1;
+            if peer.stream.write_all(&[byte]).is_err() {
+                sent_away += 1;
+                *peer = open();
+            }
+        }
+        thread::park_timeout(Duration::from_millis(3));
+    });
+    println!("{door}: {sent_away} were sent away while they spoke");
+    // None is left: what is still open ends, though each goes on to speak.
+    for mut peer in peers {
+        let mut sentence = sentence
+            .iter()
+            .skip(peer.at)
+            .chain(std::iter::repeat(&b'x'));
+        crate::harness::wait::until("a slow peer to be sent away", || {
+            let byte = *sentence.next().unwrap_or(&b'x');
+            if peer.stream.write_all(&[byte]).is_err() {
+                return Some(());
+            }
+            peer.stream.set_nonblocking(true).unwrap();
+            let ended = match peer.stream.read(&mut [0; 256]) {
+                Ok(0) => true,
+                Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+                Ok(_) => false,
+            };
+            peer.stream.set_nonblocking(false).unwrap();
+            ended.then_some(())
+        });
+    }
+}
+
+#[test]
+fn slow_connects_delay_nobody_and_end() {
+    let server = with_doors();
+    // A CONNECT of MQTT 5 whose client identifier goes on and on.
+    let sentence = b"\x10\xA0\x9C\x01\0\x04MQTT\x05\x02\0\x3C\0\x4E\x00";
+    let abuse = |gate: &Gate| trickle(gate, server.mqtt(), sentence);
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}
+
+#[test]
+fn slow_tls_handshakes_delay_nobody_and_end() {
+    let server = with_doors();
+    // A handshake record of a ClientHello that never ends.
+    let sentence = [
+        &[22, 3, 1, 0x3F, 0, 1, 0, 0x3E, 0xFC, 3, 3][..],
+        &[0; 16_000],
+    ]
+    .concat();
+    let abuse = |gate: &Gate| trickle(gate, server.address("tls"), &sentence);
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}
+
+#[test]
+fn slow_websocket_upgrades_delay_nobody_and_end() {
+    let server = with_doors();
+    let sentence = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nCookie: ";
+    let abuse = |gate: &Gate| trickle(gate, server.address("ws"), sentence);
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}
+
+#[test]
+fn slow_requests_of_the_api_delay_nobody_and_end() {
+    let server = with_doors();
+    let api: SocketAddr = (Ipv4Addr::LOCALHOST, server.api_port()).into();
+    let sentence = b"GET /api/registry/v1alpha1/apps HTTP/1.1\r\nHost: x\r\nCookie: ";
+    let abuse = |gate: &Gate| trickle(gate, api, sentence);
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}

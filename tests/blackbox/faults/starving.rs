@@ -1,0 +1,126 @@
+//! Too little of everything else: processor, memory. (Descriptors: `edges`, disk space: `disk`.)
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::documents::{APP, password, user};
+use crate::harness::process::Process;
+use crate::harness::{Server, wait};
+use crate::wire::{Client, Connect, Publish, Received, Version, kind};
+
+#[test]
+fn a_server_that_stood_still_does_not_blame_its_devices() {
+    let mut server = Server::shared();
+    let mut clients: Vec<Client> = [Version::V311, Version::V5]
+        .into_iter()
+        .map(|version| {
+            let id = format!("{version:?}");
+            let connect = Connect::new(version, &id, &user("sensor01"), password("sensor01"));
+            Client::accepted(&server, &connect.keep_alive(1))
+        })
+        .collect();
+    // Longer than one and a half times the keep-alive; the devices go on, and say so.
+    server.signal(Signal::SIGSTOP);
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end {
+        for client in &mut clients {
+            client.send(&[0xC0, 0]);
+        }
+        thread::park_timeout(Duration::from_millis(200));
+    }
+    server.signal(Signal::SIGCONT);
+    for client in &mut clients {
+        client.publish(&Publish::new("t", b"1").qos(1, 1));
+        loop {
+            match client.receive() {
+                Received::Packet(packet) if packet.kind() == kind::PINGRESP => {}
+                Received::Packet(packet) if packet.kind() == kind::PUBACK => break,
+                other => panic!("{:?} was sent away: {other:?}", client.version()),
+            }
+        }
+    }
+    server.wait_published(APP, 2);
+}
+
+#[test]
+fn with_hardly_any_processor_time_nothing_is_lost_and_nobody_sent_away() {
+    let server = Server::shared();
+    let pid = server.pid().to_string();
+    let run = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .status();
+        assert!(status.expect(program).success(), "{program} failed");
+    };
+    // One core, shared with eight that never rest, and the lowest claim to it.
+    run("taskset", &["-a", "-p", "-c", "0", &pid]);
+    run("renice", &["-n", "19", "-p", &pid]);
+    let _busy: Vec<Process> = (0..8)
+        .map(|_| {
+            let script = "while :; do :; done";
+            Process::spawn(Command::new("taskset").args(["-c", "0", "/bin/sh", "-c", script]))
+        })
+        .collect();
+    let connect = Connect::new(Version::V5, "slow", &user("sensor01"), password("sensor01"));
+    let mut sensor = Client::accepted(&server, &connect.keep_alive(5));
+    for round in 0..10 {
+        for id in 1..=50 {
+            sensor.publish(&Publish::new("t", b"1").qos(1, id));
+        }
+        for id in 1..=50 {
+            assert_eq!(sensor.expect(kind::PUBACK).id(), id, "round {round}");
+        }
+        sensor.ping();
+    }
+    server.wait_published(APP, 500);
+}
+
+#[test]
+fn within_a_memory_limit_the_largest_packets_of_many_are_served_or_refused() {
+    const CONNECTIONS: usize = 64;
+    // Private memory, in KiB: stacks of threads and caches included.
+    let builder = Server::builder().memory(400 * 1024);
+    let settings = "[limits]\nconnections_per_device = 100\n[log]\nlevel = \"warn\"";
+    let mut server = builder.settings(settings).start_shared();
+    let payload = format!("\"{}\"", "x".repeat(65_000));
+    thread::scope(|scope| {
+        for number in 0..CONNECTIONS {
+            let (server, payload) = (&server, payload.as_bytes());
+            scope.spawn(move || {
+                let mut client = Client::device_as(server, Version::V5, "sensor01", number);
+                for id in 1..=40 {
+                    client.publish(&Publish::new("t", payload).qos(1, id));
+                }
+                for id in 1..=40 {
+                    assert_eq!(client.expect(kind::PUBACK).id(), id);
+                }
+            });
+        }
+    });
+    // What was acknowledged is there, and the process is the one that was started.
+    wait::until("all events", || {
+        let metrics = server.ops().get("/metrics").expect_status(200).text();
+        metrics.contains("landfall_").then_some(())
+    });
+    server.kill();
+    server.start_again();
+    let mut after = None::<String>;
+    let mut count = 0;
+    loop {
+        let page = server.page(APP, after.as_deref(), 50);
+        if page.events.is_empty() {
+            break;
+        }
+        count += page
+            .events
+            .iter()
+            .filter(|event| event["subject"] == "t")
+            .count();
+        after = Some(page.next);
+    }
+    assert_eq!(count, CONNECTIONS * 40);
+}
