@@ -269,7 +269,8 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
 
     // Restarted: it is found, and finds the others.
     two.start_again();
-    await_other(&two);
+    two.log()
+        .wait_for(0, &["another instance is there", "\"three\""]);
     thread::scope(|scope| {
         let sender = scope.spawn(|| two.command("gateway01", "from-two", b""));
         assert_eq!(gateway.take_command().topic, "command/inbox//from-two");
