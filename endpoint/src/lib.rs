@@ -21,6 +21,7 @@ mod demo;
 pub mod dialect;
 pub mod endpoints;
 pub mod listener;
+pub mod log;
 pub mod percent;
 pub mod rules;
 pub mod server;

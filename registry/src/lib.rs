@@ -40,7 +40,8 @@ pub use options::{
     InvalidUrl, Options, PasswordCost, PasswordHash, PostgresOptions, PostgresUrl, StoreOptions,
 };
 pub use registry::{
-    BatchError, Behind, Cause, Change, ListQuery, LogIn, LogInError, MAX_BATCH, Outcome, Page,
-    Presented, REGISTERED_BY, RegisterError, Registry, Secrets, Signed, WriteError, Written,
+    BatchError, Behind, CacheFigures, CacheStats, Cause, Change, ListQuery, LogIn, LogInError,
+    MAX_BATCH, Outcome, Page, Presented, REGISTERED_BY, RegisterError, Registry, Secrets, Signed,
+    WriteError, Written,
 };
 pub use selector::{InvalidSelector, LabelSelector, MAX_SELECTOR};

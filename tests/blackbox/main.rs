@@ -35,6 +35,7 @@ mod commands;
 mod conformance;
 mod connecting;
 mod connection_events;
+mod console;
 mod credentials;
 mod crowd;
 mod demo;

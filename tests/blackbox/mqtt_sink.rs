@@ -112,7 +112,7 @@ fn a_sink_that_is_not_required_refuses_nobody() {
     assert_eq!(publish(&server, "temp", &[b'x'; 5_000]), 0);
     wait::until("the refusal", || {
         let metrics = server.ops().get("/metrics").text();
-        let line = "landfall_sink_events_refused{sink=\"backend\"} 1";
+        let line = "landfall_sink_events_refused_total{sink=\"backend\"} 1";
         metrics.contains(line).then_some(())
     });
 }

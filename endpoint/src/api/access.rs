@@ -56,6 +56,14 @@ impl Access {
         self.has_any(&[])
     }
 
+    /// The token's roles.
+    pub(super) fn roles(&self) -> Vec<Role> {
+        match self {
+            Self::TokenFile => vec![Role::Admin],
+            Self::Token(token) => token.roles.iter().copied().collect(),
+        }
+    }
+
     /// The applications that the token holds for.
     pub(super) fn applications(&self) -> &Applications {
         match self {

@@ -1,5 +1,5 @@
-//! The HTTP API: registry, commands, events and connections; and, apart from it, health and
-//! metrics. `docs/api.md` describes it for its callers.
+//! The HTTP API: registry, commands, events and connections, and the console, a page that uses it;
+//! and, apart from it, health and metrics. `docs/api.md` describes it for its callers.
 //!
 //! Every request passes the `guard` (host, token, headers), then `access` (roles, applications)
 //! before a handler sees it; every failure is an `ApiError`, answered as JSON. Each handler carries
@@ -8,10 +8,12 @@
 mod access;
 mod command;
 mod connections;
+mod console;
 mod error;
 mod events;
 mod guard;
 mod input;
+mod log_level;
 mod openapi;
 mod ops;
 mod pieces;
@@ -69,7 +71,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
     let rules = Arc::new(Rules::of(&openapi));
     let routes = routes
         .route_layer(middleware::from_fn_with_state(rules, access::authorize))
-        .with_state(api);
+        .with_state(api)
+        .merge(console::routes());
     guarded(routes, guard)
 }
 
@@ -80,7 +83,9 @@ fn described_routes() -> (Router<Arc<Api>>, Value) {
         .merge(tokens::routes())
         .merge(command::routes())
         .routes(routes!(events::read))
+        .routes(routes!(events::history::count))
         .routes(routes!(connections::list))
+        .routes(routes!(log_level::show, log_level::change))
         .routes(routes!(openapi::show))
         .split_for_parts();
     // Without a document nobody but an administrator is let in anywhere.
@@ -91,13 +96,15 @@ fn described_routes() -> (Router<Arc<Api>>, Value) {
     (routes, document)
 }
 
-/// What `[ops]` serves, without a token: `/metrics`, `/health/live`, `/health/ready`.
+/// What `[ops]` serves, without a token: `/metrics`, `/health/live`, `/health/ready`,
+/// `/health/startup`.
 pub fn ops_router(shared: Arc<Shared>) -> Router {
     let guard = Guard::open(shared.config.ops.as_ref().map(|ops| ops.bind));
     let routes = Router::new()
         .route("/metrics", routing::get(ops::metrics))
         .route("/health/live", routing::get(ops::live))
         .route("/health/ready", routing::get(ops::ready))
+        .route("/health/startup", routing::get(ops::startup))
         .with_state(shared);
     guarded(routes, guard)
 }

@@ -35,14 +35,19 @@ pub(super) async fn live() -> Response {
 
 /// Devices can be served: 200, or 503 with the reasons why not.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    answer(shared.readiness().await)
+    answer(shared.readiness().await, ["ready", "not ready"])
 }
 
-fn answer(readiness: Result<(), Vec<String>>) -> Response {
-    match readiness {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+/// The server has been ready since it was started: 200 from then on, whatever happens later.
+pub(super) async fn startup(State(shared): State<Arc<Shared>>) -> Response {
+    answer(shared.has_started().await, ["started", "starting"])
+}
+
+fn answer(health: Result<(), Vec<String>>, [good, bad]: [&str; 2]) -> Response {
+    match health {
+        Ok(()) => Json(json!({ "status": good })).into_response(),
         Err(reasons) => {
-            let body = json!({ "status": "not ready", "reasons": reasons });
+            let body = json!({ "status": bad, "reasons": reasons });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
@@ -54,7 +59,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_stands_against_readiness_is_told() {
-        let response = answer(Err(vec!["sink events: disk full".to_owned()]));
+        let reasons = vec!["sink events: disk full".to_owned()];
+        let response = answer(Err(reasons), ["ready", "not ready"]);
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = axum::body::to_bytes(response.into_body(), usize::MAX)
             .await

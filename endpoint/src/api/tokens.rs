@@ -11,7 +11,7 @@ use axum::{
 };
 use landfall_registry::{
     WriteError,
-    token::{ApiToken, NewToken},
+    token::{ApiToken, Applications, NewToken},
 };
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(revoke))
+        .routes(routes!(own))
 }
 
 /// List tokens
@@ -46,6 +47,41 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
 async fn list(State(api): State<Arc<Api>>) -> Result<Json<Vec<ApiToken>>, ApiError> {
     let tokens = api.shared.registry.list_tokens().await;
     Ok(Json(tokens.map_err(unavailable)?))
+}
+
+/// What the asking token may.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OwnToken, example = json!({
+    "name": "ci", "roles": ["registry"], "applications": ["my-app"],
+}))]
+struct Own {
+    /// Its name; `(token file)` for the token of `api.token_file`.
+    name: String,
+    /// `admin`, `registry`, `command`, `events`.
+    roles: Vec<String>,
+    /// The applications that it is limited to; left out if it holds for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    applications: Option<Vec<String>>,
+}
+
+/// Describe the own token
+///
+/// What the token that asks may.
+#[utoipa::path(
+    get, path = "/api/tokens/v1alpha1/self", tag = "tokens", operation_id = "getOwnToken",
+    responses((status = 200, description = "The token", body = Own)),
+    security(("token" = [])),
+)]
+async fn own(access: Access) -> Json<Own> {
+    let roles = access.roles().into_iter();
+    Json(Own {
+        name: access.name().to_owned(),
+        roles: roles.map(|role| role.to_string()).collect(),
+        applications: match access.applications() {
+            Applications::All => None,
+            Applications::Only(names) => Some(names.iter().cloned().collect()),
+        },
+    })
 }
 
 /// A new token, with its text.

@@ -4,6 +4,7 @@ use landfall_protocol::packet::Connect;
 
 use crate::dialect::{self, Claimed, ClaimedProof, LogInForm, NotAClaim, Signature};
 use crate::percent;
+use crate::telemetry::LogInMethod;
 
 /// The device a client says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,17 @@ pub enum Proof {
     Signature(Signature),
     /// None: the listener says who anonymous clients are.
     Anonymous,
+}
+
+impl Proof {
+    /// What it is, for the metric.
+    pub const fn method(&self) -> LogInMethod {
+        match self {
+            Self::Password(_) | Self::User { .. } => LogInMethod::Password,
+            Self::Signature(_) => LogInMethod::Signature,
+            Self::Anonymous => LogInMethod::Anonymous,
+        }
+    }
 }
 
 impl std::fmt::Debug for Proof {

@@ -1,19 +1,24 @@
 //! The command line: `landfall SUBCOMMAND`.
 //!
-//! `demo` and `serve` run the server, `check-config` reads its configuration; all others are
-//! clients of a running server's API. Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to
+//! `demo` and `serve` run the server, `check-config` and `doctor` read its configuration, `health`
+//! asks how it does; `completions` and `man` are about this command line; all others are clients of
+//! a running server's API. Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to
 //! standard output, errors and the log to standard error.
 
 mod apply;
 mod bulk;
 mod client;
 mod command;
+mod doctor;
 mod documents;
 mod events;
 mod export;
 mod failure;
+mod health;
 mod import;
 mod log;
+mod manual;
+mod notify;
 mod output;
 mod pages;
 mod progress;
@@ -38,7 +43,19 @@ pub(crate) use serve::{raise_descriptor_limit, runtime, stop_signal};
 
 /// A device-facing MQTT endpoint: publishes become CloudEvents, commands come back.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  landfall demo                                   # everything on this machine, to try
+  landfall serve --config /etc/landfall/landfall.toml
+  landfall apply -f devices.yaml                  # LANDFALL_URL and LANDFALL_TOKEN say where and who
+  landfall events my-app --follow
+  landfall command my-app sensor01 reboot
+
+Exit codes: 0 done, 1 failed (standard error says why), 2 wrong usage."
+)]
 struct Cli {
     #[command(subcommand)]
     action: Action,
@@ -60,6 +77,10 @@ enum Action {
         #[arg(value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at a configuration and this machine, and say what will not work
+    Doctor(doctor::Options),
+    /// Ask a running server whether it is live, ready, or has started
+    Health(health::Options),
     /// Create or change applications and devices as documents say
     Apply(apply::Options),
     /// Write the registry as documents that can be applied again
@@ -76,6 +97,10 @@ enum Action {
     Events(events::Options),
     /// Send a command to a device and wait for its outcome
     Command(command::Options),
+    /// Print what a shell needs to complete this command line
+    Completions(manual::CompletionsOptions),
+    /// Print the manual page
+    Man(manual::ManOptions),
 }
 
 /// Runs the program.
@@ -86,6 +111,8 @@ pub fn main() -> ExitCode {
         Action::Demo(options) => demo::run(&options),
         Action::Serve { config } => serve::run(&config),
         Action::CheckConfig { config } => serve::check(&config),
+        Action::Doctor(options) => doctor::run(&options),
+        Action::Health(options) => health::run(&options),
         Action::Apply(options) => apply::run(options),
         Action::Export(options) => export::run(options),
         Action::Import(options) => import::run(options),
@@ -94,6 +121,8 @@ pub fn main() -> ExitCode {
         Action::Delete(options) => resources::delete(options),
         Action::Events(options) => events::run(options),
         Action::Command(options) => command::run(&options),
+        Action::Completions(options) => manual::completions(&options),
+        Action::Man(options) => manual::man(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,10 +9,10 @@ use tokio::{
 
 use crate::{config::Config, listener::Entrance, server::Server};
 
-use super::{Failure, output, start_logging};
+use super::{Failure, notify::Notifier, output, start_logging};
 
 /// Descriptors that are no device connections: files, listeners, HTTP.
-const OTHER_DESCRIPTORS: u64 = 1_000;
+pub(super) const OTHER_DESCRIPTORS: u64 = 1_000;
 
 pub(super) fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::load(path).map_err(Failure::new)?;
@@ -41,7 +41,18 @@ async fn serve(config: Config) -> Result<(), Failure> {
         tracing::info!(%address, "serving metrics and health");
     }
     reload_on_hangup(&server)?;
-    server.run(stop).await;
+    let limits = &server.shared().config.limits;
+    let patience = limits.drain_spread + limits.drain_timeout * 2;
+    let notifier = Notifier::from_environment();
+    notifier.ready("Serving");
+    let stop = async {
+        stop.await;
+        notifier.stopping(patience);
+    };
+    tokio::select! {
+        () = server.run(stop) => {}
+        () = notifier.keep_alive() => {}
+    }
     Ok(())
 }
 

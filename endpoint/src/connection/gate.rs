@@ -17,7 +17,7 @@ use super::{Door, Identity, Link, Origin, Scratch, Stream};
 use crate::auth::{Claim, ClaimError, Named, Proven};
 use crate::listener::Peer;
 use crate::server::{Place, Shared};
-use crate::telemetry::{ConnectRefused, Connected, LogInOutcome};
+use crate::telemetry::{ConnectRefused, Connected, LogInMethod, LogInOutcome};
 
 /// A connection that was let in.
 pub(super) struct Admitted {
@@ -67,6 +67,7 @@ pub(super) async fn admit<S: Stream>(
             peer,
             who: None,
             outcome: LogInOutcome::Protocol,
+            method: LogInMethod::None,
             cause,
         };
         refused.emit(&shared.telemetry);
@@ -82,6 +83,7 @@ pub(super) async fn admit<S: Stream>(
                 peer,
                 who: request.who(&origin.proven),
                 outcome: denied.outcome,
+                method: request.method(&origin.proven),
                 cause: denied.cause,
             };
             refused.emit(&shared.telemetry);
@@ -93,6 +95,18 @@ pub(super) async fn admit<S: Stream>(
 }
 
 impl Request {
+    /// What the client logs in with, as far as it got.
+    fn method(&self, proven: &Proven) -> LogInMethod {
+        match proven {
+            Proven::PreSharedKey { .. } => LogInMethod::PreSharedKey,
+            Proven::Certificate(_) => LogInMethod::Certificate,
+            Proven::Nothing => {
+                let claim = self.claim.as_ref();
+                claim.map_or(LogInMethod::None, |claim| claim.proof.method())
+            }
+        }
+    }
+
     /// Application and device that the client says it is, for the log.
     fn who<'a>(&'a self, proven: &'a Proven) -> Option<(&'a str, &'a str)> {
         if let Proven::PreSharedKey {
@@ -208,6 +222,7 @@ fn let_in(
     let LoggedIn {
         found,
         credential,
+        method,
         place,
     } = logged_in;
     let application: Arc<str> = shared.sessions.application_name(found.application.name());
@@ -238,7 +253,11 @@ fn let_in(
         cluster.appeared(&link);
     }
     uplink.shrink();
-    Connected { link: &link }.emit(&shared.telemetry);
+    let connected = Connected {
+        link: &link,
+        method,
+    };
+    connected.emit(&shared.telemetry);
     let accept = Accept {
         assigned_client_identifier: request
             .client_id_made_up

@@ -17,7 +17,7 @@ use super::uplink::Arrival;
 use super::verdict::{RefusedBecause, Verdict};
 use super::{Scratch, Stream};
 use crate::dialect::Request;
-use crate::telemetry::PublishRefused;
+use crate::telemetry::{PacketCounts, PublishRefused};
 
 /// Packets that are worked through in one turn. What is read at once may hold 32,000 of the smallest:
 /// others of the thread would wait for all of them.
@@ -30,6 +30,7 @@ impl<S: Stream> Live<S> {
         let time = Timestamp::now();
         let mut used = 0;
         let mut taken = 0;
+        let mut by_type = PacketCounts::default();
         let mut room = self.uplink.has_room();
         let mut packets = 0;
         while let Some(rest) = input.get(used..)
@@ -51,6 +52,7 @@ impl<S: Stream> Live<S> {
             };
             used += size;
             packets += 1;
+            by_type.count(*first);
             match event {
                 Event::Publish(sequence, publish) => {
                     let answered = self.downlink.answer(&publish, &self.uplink);
@@ -120,6 +122,11 @@ impl<S: Stream> Live<S> {
         self.shared.telemetry.publishes_taken.inc_by(taken);
         if used > 0 && taken == 0 {
             self.uplink.rest();
+        }
+        self.shared.telemetry.traffic.received(&by_type);
+        if self.timed.is_none() {
+            // The last of them: the whole turn counts.
+            self.timed = self.session.newest_waiting().map(|last| (last, time));
         }
         if used > 0 && !self.is_consulting() {
             self.listening(now);

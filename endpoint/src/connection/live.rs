@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use landfall_events::event::Timestamp;
+use landfall_events::sink::Sequence;
 use landfall_protocol::ReasonCode;
 use landfall_protocol::session::{Session, Time};
 use tokio::io::ReadBuf;
@@ -52,6 +54,8 @@ pub(super) struct Live<S> {
     stopping: bool,
     /// A sink without room has been asked to ring.
     room_asked: bool,
+    /// A publish whose acknowledgement is awaited, to see how long that takes.
+    pub(super) timed: Option<(Sequence, Timestamp)>,
     /// Since when the client takes no output.
     unwritten_since: Option<Time>,
     /// Since when a publish cannot be taken, for lack of room in a sink or of a rule's verdict.
@@ -99,6 +103,7 @@ impl<S: Stream> Live<S> {
             refusal_logged: false,
             stopping: false,
             room_asked: false,
+            timed: None,
             unwritten_since: None,
             no_room_since: None,
             timer: None,
@@ -184,20 +189,47 @@ impl<S: Stream> Live<S> {
                 self.note_sink_refusal(refused);
             }
             self.session.accepted(now, &self.door.limits, accepted);
+            self.look_at_timed();
         }
         if self.stopping && self.session.waiting() == 0 && self.asking.is_none() {
-            self.session.close(ReasonCode::SERVER_SHUTTING_DOWN);
+            match &self.shared.config.limits.server_reference {
+                Some(reference) => self.session.redirect(reference),
+                None => self.session.close(ReasonCode::SERVER_SHUTTING_DOWN),
+            }
+        }
+    }
+
+    /// Tells how long the timed publish took, once it is acknowledged.
+    fn look_at_timed(&mut self) {
+        if let Some((sequence, arrived)) = self.timed
+            && self
+                .session
+                .oldest_waiting()
+                .is_none_or(|oldest| oldest > sequence)
+        {
+            self.timed = None;
+            let micros = Timestamp::now().0.saturating_sub(arrived.0);
+            let traffic = &self.shared.telemetry.traffic;
+            traffic.acknowledged(Duration::from_micros(micros));
         }
     }
 
     /// Writes what the session has to say. Pending: the client does not read.
     fn flush(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let mut written = 0;
+        let traffic = &self.shared.telemetry.traffic;
+        let packets = self.session.take_written();
+        if packets > 0 {
+            traffic.packets_sent.inc_by(u64::from(packets));
+        }
         while let Some(rest) = self.session.output().get(written..)
             && !rest.is_empty()
         {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Ready(Ok(count)) if count > 0 => written += count,
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    written += count;
+                    traffic.bytes_sent.inc_by(count as u64);
+                }
                 Poll::Ready(_) => {
                     self.session.connection_lost();
                     return Poll::Ready(());
@@ -238,6 +270,8 @@ impl<S: Stream> Live<S> {
         let progress = match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                let received = &self.shared.telemetry.traffic.bytes_received;
+                received.inc_by(read.filled().len() as u64);
                 self.take_in(read.filled(), now, scratch);
                 true
             }

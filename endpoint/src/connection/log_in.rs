@@ -19,7 +19,7 @@ use crate::auth::{self, Claim, Named, Proof, Proven};
 use crate::dialect::{self, Own};
 use crate::listener::Peer;
 use crate::server::{Place, Shared};
-use crate::telemetry::LogInOutcome;
+use crate::telemetry::{LogInMethod, LogInOutcome};
 
 /// Why a client is kept out: what it is told, and what the log is told.
 pub(super) struct Denied {
@@ -89,6 +89,8 @@ pub(super) struct LoggedIn {
     pub(super) found: Found,
     /// `None` for a listener's anonymous device.
     pub(super) credential: Option<CredentialId>,
+    /// What it has logged in with.
+    pub(super) method: LogInMethod,
     /// Its place among those of the listener.
     pub(super) place: Option<Place>,
 }
@@ -109,7 +111,7 @@ pub(super) async fn log_in(
         ),
         None => None,
     };
-    let (found, credential) = identify(request, origin, shared).await?;
+    let (found, credential, method) = identify(request, origin, shared).await?;
     let application = found.application.name();
     let limit = shared.config.limits.connections_per_application;
     if limit.is_some_and(|limit| shared.sessions.len_of(application) >= limit.get()) {
@@ -119,6 +121,7 @@ pub(super) async fn log_in(
     Ok(LoggedIn {
         found,
         credential,
+        method,
         place,
     })
 }
@@ -148,13 +151,13 @@ async fn identify(
     request: &Request,
     origin: &Origin,
     shared: &Shared,
-) -> Result<(Found, Option<CredentialId>), Denied> {
+) -> Result<(Found, Option<CredentialId>, LogInMethod), Denied> {
     let registry = &shared.registry;
     let proven = &origin.proven;
-    let log_in = match proven {
+    let (log_in, method) = match proven {
         Proven::Nothing => {
             let claim = request.claim.as_ref().map_err(Denied::credentials)?;
-            return by_claim(claim, &origin.peer, shared).await;
+            return claimed(claim, &origin.peer, shared).await;
         }
         Proven::PreSharedKey {
             application,
@@ -162,7 +165,7 @@ async fn identify(
             credential,
         } => {
             let log_in = registry.log_in_by_pre_shared_key(application, device, credential);
-            log_in.await?
+            (log_in.await?, LogInMethod::PreSharedKey)
         }
         Proven::Certificate(chain) => {
             let links: Vec<&[u8]> = chain.iter().map(AsRef::as_ref).collect();
@@ -170,10 +173,10 @@ async fn identify(
                 .log_in_by_certificate(&links, SystemTime::now())
                 .await;
             match (log_in, &request.claim) {
-                (Ok(log_in), _) => log_in,
+                (Ok(log_in), _) => (log_in, LogInMethod::Certificate),
                 // Some TLS stacks show a certificate whenever they are asked for one.
                 (Err(LogInError::Refused(_)), Ok(claim)) if claim.proof != Proof::Anonymous => {
-                    return by_claim(claim, &origin.peer, shared).await;
+                    return claimed(claim, &origin.peer, shared).await;
                 }
                 (Err(LogInError::Refused(cause)), _) => {
                     let subject = auth::subject(chain);
@@ -197,12 +200,22 @@ async fn identify(
             log_in.application.name()
         )));
     }
-    Ok(found(log_in))
+    let (found, credential) = found(log_in);
+    Ok((found, credential, method))
 }
 
 /// Whether a user name means the device that is logged in.
 fn is(log_in: &LogIn, named: &Named) -> bool {
     log_in.application.name() == named.application && log_in.device.is_known_as(&named.device)
+}
+
+async fn claimed(
+    claim: &Claim,
+    peer: &Peer,
+    shared: &Shared,
+) -> Result<(Found, Option<CredentialId>, LogInMethod), Denied> {
+    let (found, credential) = by_claim(claim, peer, shared).await?;
+    Ok((found, credential, claim.proof.method()))
 }
 
 async fn by_claim(

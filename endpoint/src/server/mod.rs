@@ -9,6 +9,7 @@ mod start;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use landfall_registry::Registry;
@@ -37,6 +38,9 @@ pub use start::StartError;
 
 /// API requests that are still being answered when the server stops get this long.
 const API_GRACE: Duration = Duration::from_secs(2);
+
+/// Goodbyes that are spread are said in steps at least this far apart.
+const SPREAD_STEP: Duration = Duration::from_millis(10);
 
 /// What every part of the process shares.
 pub struct Shared {
@@ -69,6 +73,8 @@ pub struct Shared {
     /// Asks for files to be loaded again.
     reload: watch::Sender<()>,
     stopping: watch::Sender<bool>,
+    /// Whether the server has been ready since its start.
+    was_ready: AtomicBool,
 }
 
 impl Shared {
@@ -89,6 +95,18 @@ impl Shared {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
+    /// Whether the server has been ready at least once since it was started.
+    ///
+    /// # Errors
+    ///
+    /// The reasons why it is not yet, without secrets.
+    pub async fn has_started(&self) -> Result<(), Vec<String>> {
+        if self.was_ready.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.readiness().await
+    }
+
     /// Whether devices can be served now.
     ///
     /// # Errors
@@ -103,6 +121,7 @@ impl Shared {
             reasons.push("the server stops".to_owned());
         }
         if reasons.is_empty() {
+            self.was_ready.store(true, Ordering::Relaxed);
             Ok(())
         } else {
             Err(reasons)
@@ -224,10 +243,32 @@ impl Open {
     }
 }
 
+/// Asks the connections to end one after the other, evenly over `drain_spread`: whoever takes over
+/// gets them at that pace.
+async fn spread_goodbyes(shared: &Arc<Shared>) {
+    let spread = shared.config.limits.drain_spread;
+    let links = shared.sessions.all();
+    if spread.is_zero() || links.is_empty() {
+        return;
+    }
+    let steps = spread.as_millis().div_ceil(SPREAD_STEP.as_millis());
+    let steps = usize::try_from(steps)
+        .unwrap_or(usize::MAX)
+        .clamp(1, links.len());
+    let mut ticks = tokio::time::interval(spread / u32::try_from(steps).unwrap_or(u32::MAX));
+    for some in links.chunks(links.len().div_ceil(steps)) {
+        ticks.tick().await;
+        for link in some {
+            link.stop();
+        }
+    }
+}
+
 /// Says goodbye to all devices, waits for their last events, and closes the sinks.
 async fn drain(shared: &Arc<Shared>) {
     let patience = shared.config.limits.drain_timeout;
     tracing::info!(connections = shared.sessions.len(), "stopping");
+    spread_goodbyes(shared).await;
     let goodbye = async {
         loop {
             // Again and again: a device that was logging in has entered the table by now.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use landfall_registry::{Options, Registry};
 use tokio::net::TcpListener;
@@ -23,7 +24,7 @@ use crate::listener::tls::LoadError;
 use crate::listener::{self, Bound, Entrance, Listening};
 use crate::rules::RuleBook;
 use crate::sessions::Sessions;
-use crate::telemetry::{SinkCollector, Telemetry};
+use crate::telemetry::{ProcessCollector, SinkCollector, Telemetry};
 
 /// Sockets beyond the connection limit, so that clients over the limit can be told.
 const SPARE_PLACES: usize = 1_000;
@@ -211,7 +212,10 @@ fn open(
     let telemetry = Telemetry::new()?;
     telemetry
         .registry
-        .register(Box::new(SinkCollector::new(sinks.all())?))?;
+        .register(Box::new(SinkCollector::new(sinks.all())))?;
+    telemetry
+        .registry
+        .register(Box::new(ProcessCollector::new(&registry)))?;
     let instance: Arc<str> = config.instance.as_str().into();
     let sessions = Arc::new(Sessions::default());
     let queue = config.limits.command_queue.get();
@@ -249,5 +253,6 @@ fn open(
         places,
         reload: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
+        was_ready: AtomicBool::new(false),
     })
 }

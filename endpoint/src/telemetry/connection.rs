@@ -1,5 +1,7 @@
 //! Events of connections.
 
+use std::time::Instant;
+
 use landfall_protocol::ReasonCode;
 use landfall_protocol::session::Close;
 
@@ -45,6 +47,36 @@ impl LogInOutcome {
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// What a client logs in with, for the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogInMethod {
+    /// Nothing that could be read: there was no CONNECT, or none with a log-in.
+    None,
+    /// User name and password.
+    Password,
+    /// A signature with a shared key, in place of a password.
+    Signature,
+    /// A certificate.
+    Certificate,
+    /// A pre-shared key.
+    PreSharedKey,
+    /// No credentials, as its listener allows.
+    Anonymous,
+}
+
+impl LogInMethod {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Password => "password",
+            Self::Signature => "signature",
+            Self::Certificate => "certificate",
+            Self::PreSharedKey => "psk",
+            Self::Anonymous => "anonymous",
         }
     }
 }
@@ -95,12 +127,15 @@ impl HandshakeFailed {
             .handshakes_failed
             .with_label_values(&[self.transport, self.stage.label()])
             .inc();
-        tracing::info!(
-            peer = %self.peer,
-            transport = self.transport,
-            cause = self.cause,
-            "handshake failed"
-        );
+        if let Some(left_out) = telemetry.lines.handshakes.ask(Instant::now()) {
+            tracing::info!(
+                peer = %self.peer,
+                transport = self.transport,
+                cause = self.cause,
+                left_out = (left_out > 0).then_some(left_out),
+                "handshake failed"
+            );
+        }
     }
 }
 
@@ -112,6 +147,8 @@ pub struct ConnectRefused<'a> {
     pub who: Option<(&'a str, &'a str)>,
     /// For the metric.
     pub outcome: LogInOutcome,
+    /// For the metric.
+    pub method: LogInMethod,
     /// For the log.
     pub cause: String,
 }
@@ -121,19 +158,22 @@ impl ConnectRefused<'_> {
     pub fn emit(self, telemetry: &Telemetry) {
         telemetry
             .log_ins
-            .with_label_values(&[self.outcome.label()])
+            .with_label_values(&[self.outcome.label(), self.method.label()])
             .inc();
         if self.outcome == LogInOutcome::Throttled {
             // It has a line of its own, once in a while.
             return;
         }
-        tracing::info!(
-            peer = %self.peer,
-            application = self.who.map(|(application, _)| application),
-            device = self.who.map(|(_, device)| device),
-            cause = self.cause,
-            "connect refused"
-        );
+        if let Some(left_out) = telemetry.lines.connects.ask(Instant::now()) {
+            tracing::info!(
+                peer = %self.peer,
+                application = self.who.map(|(application, _)| application),
+                device = self.who.map(|(_, device)| device),
+                cause = self.cause,
+                left_out = (left_out > 0).then_some(left_out),
+                "connect refused"
+            );
+        }
     }
 }
 
@@ -141,6 +181,8 @@ impl ConnectRefused<'_> {
 pub struct Connected<'a> {
     /// Its connection.
     pub link: &'a Link,
+    /// For the metric.
+    pub method: LogInMethod,
 }
 
 impl Connected<'_> {
@@ -149,7 +191,7 @@ impl Connected<'_> {
         let who = &self.link.identity;
         telemetry
             .log_ins
-            .with_label_values(&[LogInOutcome::Accepted.label()])
+            .with_label_values(&[LogInOutcome::Accepted.label(), self.method.label()])
             .inc();
         telemetry
             .connections
@@ -214,7 +256,7 @@ impl PublishRefused<'_> {
             .inc();
         let who = &self.link.identity;
         let (application, device) = (&*who.application, &*who.device);
-        if self.first {
+        if self.first && telemetry.lines.publishes.ask(Instant::now()).is_some() {
             tracing::warn!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
         } else {
             tracing::debug!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
@@ -260,6 +302,9 @@ impl SubscriptionRefused<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
         telemetry.subscriptions_refused.inc();
+        if telemetry.lines.subscriptions.ask(Instant::now()).is_none() {
+            return;
+        }
         let who = &self.link.identity;
         tracing::info!(
             application = &*who.application,

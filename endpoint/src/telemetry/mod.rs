@@ -1,21 +1,29 @@
 //! Named events, each of which is a log line and a metric at once.
 
+mod budget;
 mod connection;
+mod families;
 mod listener;
+mod process;
 mod registration;
 mod sinks;
 mod throttle;
+mod traffic;
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use connection::{
-    ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInOutcome, PublishRefused,
-    Stage, SubscriptionRefused, WillDropped,
+    ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInMethod, LogInOutcome,
+    PublishRefused, Stage, SubscriptionRefused, WillDropped,
 };
 pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
+pub use process::ProcessCollector;
 pub use registration::DeviceRegistered;
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
+pub use traffic::{PacketCounts, Traffic};
+
+use budget::LineBudget;
 
 /// All metrics of the process.
 pub struct Telemetry {
@@ -25,7 +33,9 @@ pub struct Telemetry {
     pub connections: IntGaugeVec,
     /// Connections that did not get as far as MQTT, by transport and stage.
     pub handshakes_failed: IntCounterVec,
-    /// Log-ins, by outcome.
+    /// Packets and bytes.
+    pub traffic: Traffic,
+    /// Log-ins, by outcome and method.
     pub log_ins: IntCounterVec,
     /// Log-ins that were not tried because too many failed, by `address` or `device`.
     pub log_ins_throttled: IntCounterVec,
@@ -51,6 +61,17 @@ pub struct Telemetry {
     pub connections_shed: IntCounter,
     /// Times that no connection could be accepted, for want of descriptors or memory.
     pub accepts_failed: IntCounter,
+    /// Lines about clients that were kept out, and about publishes and filters that were refused.
+    lines: Lines,
+}
+
+/// What strangers, and devices gone wrong, can make the server log.
+#[derive(Debug, Default)]
+struct Lines {
+    handshakes: LineBudget,
+    connects: LineBudget,
+    publishes: LineBudget,
+    subscriptions: LineBudget,
 }
 
 impl Telemetry {
@@ -92,10 +113,20 @@ impl Telemetry {
             &["transport", "stage"],
         )?;
         registry.register(Box::new(handshakes_failed.clone()))?;
+        let log_ins = IntCounterVec::new(
+            Opts::new(
+                "landfall_log_ins_total",
+                "Log-ins by outcome, and by what the client logs in with",
+            ),
+            &["outcome", "method"],
+        )?;
+        registry.register(Box::new(log_ins.clone()))?;
         Ok(Self {
             connections,
             handshakes_failed,
-            log_ins: counters("landfall_log_ins_total", "Log-ins by outcome", "outcome")?,
+            log_ins,
+            traffic: Traffic::new(&registry)?,
+            lines: Lines::default(),
             log_ins_throttled: counters(
                 "landfall_log_ins_throttled_total",
                 "Log-ins not tried because too many failed before, by what they share",

@@ -27,6 +27,7 @@ use crate::verify::{Decoy, Remembered, Verifier, Workers};
 pub use applications::MAX_BATCH;
 pub use behind::{Behind, REGISTERED_BY, RegisterError};
 use cache::Resources;
+pub use cache::{CacheFigures, CacheStats};
 use follow::Follower;
 pub use log_in::{Cause, LogIn, LogInError, Presented, Signed};
 pub use show::{ListQuery, Page, Secrets};
@@ -188,6 +189,12 @@ impl Registry {
     /// What is wrong with it, for the log and for operators.
     pub async fn health(&self) -> Result<(), Unavailable> {
         self.0.store.health().await
+    }
+
+    /// What the caches of applications and devices hold, and how they serve.
+    #[must_use]
+    pub fn cache_stats(&self) -> CacheStats {
+        self.0.resources.stats()
     }
 
     /// All changes from now on. A receiver that has lagged behind must look again at everything

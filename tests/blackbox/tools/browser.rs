@@ -71,6 +71,13 @@ impl Page {
             log,
         }
     }
+
+    /// Where the browser takes orders: a WebSocket's URL.
+    pub(crate) fn devtools(&self) -> String {
+        let line = self.log.wait_for(0, &["DevTools listening on ws://"]);
+        let url = line.split(' ').find(|word| word.starts_with("ws://"));
+        url.expect("a URL in the line that announces it").to_owned()
+    }
 }
 
 impl Drop for Page {

@@ -16,6 +16,11 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &[])
+    }
+
+    /// With further variables of its environment.
+    pub(crate) fn start_with(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/node");
         let mut command = Command::new("node");
         command
@@ -23,6 +28,7 @@ impl Script {
             .args(arguments)
             .env("LANDFALL_TEST_NODE", packages())
             .env("SENSOR_PASSWORD", SENSOR_PASSWORD)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -77,6 +77,12 @@ impl Session {
         self.end(Close::Server(reason));
     }
 
+    /// Ends the session and tells an MQTT 5 client where to connect instead (MQTT 5, 4.11).
+    pub fn redirect(&mut self, server_reference: &str) {
+        let close = Close::Server(ReasonCode::USE_ANOTHER_SERVER);
+        self.end_with(close, Some(server_reference));
+    }
+
     /// The network connection is gone: nothing more can be written.
     pub fn connection_lost(&mut self) {
         self.end(Close::Lost);
@@ -96,6 +102,10 @@ impl Session {
 
     /// Ends the session once; a connected MQTT 5 client is told why `[MQTT-3.14.0-1]`.
     pub(super) fn end(&mut self, close: Close) {
+        self.end_with(close, None);
+    }
+
+    fn end_with(&mut self, close: Close, server_reference: Option<&str>) {
         let connected = match self.state {
             State::Closed(_) => return,
             state => state == State::Connected,
@@ -103,6 +113,7 @@ impl Session {
         if connected && self.version == Version::V5 {
             let mut disconnect = Disconnect {
                 reason: close.reason(),
+                server_reference,
                 ..Disconnect::default()
             };
             let text = close.reason_string();
@@ -113,6 +124,10 @@ impl Session {
             // [MQTT-3.14.2-3]: no reason string that makes the packet too large for the client.
             if !self.fits(&Packet::Disconnect(disconnect.clone())) {
                 disconnect.properties.reason_string = None;
+            }
+            // The same; without it, 0x9C says no more than that.
+            if !self.fits(&Packet::Disconnect(disconnect.clone())) {
+                disconnect.server_reference = None;
             }
             self.write(&Packet::Disconnect(disconnect));
         }

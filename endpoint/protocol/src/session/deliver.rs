@@ -103,6 +103,7 @@ impl Session {
         if !self.fits(&packet) || codec::encode(&packet, self.version, &mut self.out).is_err() {
             return Err(DeliverError::TooLarge);
         }
+        self.written = self.written.wrapping_add(1);
         if let Some(packet_id) = packet_id {
             self.outbound.waiting.push((packet_id, token));
         }

@@ -55,6 +55,8 @@ pub struct Session {
     server_keep_alive: Option<u16>,
     /// Largest packet the client takes.
     client_maximum_packet_size: u32,
+    /// Packets in `out` since the caller last asked.
+    written: u32,
 }
 
 /// Where in its life a connection is.
@@ -84,6 +86,7 @@ impl Session {
             wants_problem_information: true,
             server_keep_alive: None,
             client_maximum_packet_size: u32::MAX,
+            written: 0,
         }
     }
 
@@ -180,11 +183,17 @@ impl Session {
         &mut self.out
     }
 
+    /// How many packets have been put into [`output`](Self::output) since this was last asked.
+    pub fn take_written(&mut self) -> u32 {
+        std::mem::take(&mut self.written)
+    }
+
     /// Encodes a packet of ours. Only texts of this crate and of the caller go in, all of them
     /// bounded; what still cannot be encoded is left out.
     fn write(&mut self, packet: &Packet<'_>) {
-        if codec::encode(packet, self.version, &mut self.out).is_err() {
-            debug_assert!(false, "a packet of the server's own cannot be encoded");
+        match codec::encode(packet, self.version, &mut self.out) {
+            Ok(_) => self.written = self.written.wrapping_add(1),
+            Err(_) => debug_assert!(false, "a packet of the server's own cannot be encoded"),
         }
     }
 

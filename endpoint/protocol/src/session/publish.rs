@@ -304,11 +304,22 @@ impl Session {
 
     fn write_ack(&mut self, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {
         encode_ack(kind, packet_id, reason, self.version, &mut self.out);
+        self.written = self.written.wrapping_add(1);
     }
 
     /// How many QoS 1 and 2 publishes wait for the caller's word.
     pub fn waiting(&self) -> usize {
         self.inbound.waiting.len()
+    }
+
+    /// The first of these.
+    pub fn oldest_waiting(&self) -> Option<Sequence> {
+        self.inbound.waiting.front().map(|first| first.sequence)
+    }
+
+    /// The last of these.
+    pub fn newest_waiting(&self) -> Option<Sequence> {
+        self.inbound.waiting.back().map(|last| last.sequence)
     }
 
     /// Number of the last publish that was handed out.

@@ -3,6 +3,7 @@
 //! Both start after an offset and tell the offset to go on with, so a consumer that stores it reads
 //! every event at least once, whatever is restarted.
 
+pub(super) mod history;
 mod page;
 mod stream;
 mod watch;
@@ -32,6 +33,10 @@ use super::{
 const DEFAULT_LIMIT: usize = 100;
 /// Most events of a page.
 const MOST_EVENTS: usize = 10_000;
+/// Most events that `last` may ask for.
+const MOST_LAST: u64 = 10_000;
+/// The error code of an offset whose events are gone.
+const EXPIRED: &str = "offset_expired";
 /// Most bytes of a page, unless its first event is larger: what a request takes in memory.
 const PAGE_BYTES: usize = 1 << 20;
 /// The same for the pages that a stream is made of: streams are many, and last.
@@ -43,6 +48,9 @@ const STREAM_BYTES: usize = 128 << 10;
 pub(super) struct Query {
     /// Start after this offset; left out, with the oldest retained event.
     after: Option<u64>,
+    /// Start with the newest so many events instead, or with what comes (0).
+    #[param(maximum = 10000)]
+    last: Option<u64>,
     /// Most events of the page; default 100.
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
@@ -88,14 +96,14 @@ pub(super) async fn read(
             format_args!("limit is 1 to {MOST_EVENTS}"),
         ));
     }
-    let reader = api.shared.sinks.log_reader().ok_or_else(|| {
-        ApiError::not_found(
-            "no_event_log",
-            "this server has no sink of type log to read",
-        )
-    })?;
+    if query.last.is_some_and(|last| last > MOST_LAST) || query.last.and(query.after).is_some() {
+        return Err(ApiError::bad_request(
+            "bad_query",
+            format_args!("last is 0 to {MOST_LAST}, and goes without after"),
+        ));
+    }
     let log = Log {
-        reader: reader.clone(),
+        reader: log_reader(&api)?.clone(),
         reads: Arc::clone(&api.reads),
         application: application.into(),
         limit,
@@ -106,17 +114,28 @@ pub(super) async fn read(
     };
     if accepts_event_stream(&headers) {
         // An offset in the header comes from a stream that broke off: it is newer than the query's.
-        let after = last_event_id(&headers)?.or(query.after);
-        let first = first_page(&api, &log, after).await?;
+        let first = match last_event_id(&headers)? {
+            Some(after) => first_page(&api, &log, Some(after)).await?,
+            None => log.start(&api, &query).await?,
+        };
         let watch = Watch {
             shared: Arc::clone(&api.shared),
             access,
         };
         Ok(stream::respond(log, watch, &first))
     } else {
-        let first = first_page(&api, &log, query.after).await?;
-        Ok(page::respond(&first))
+        Ok(page::respond(&log.start(&api, &query).await?))
     }
+}
+
+/// The log that this server has, if any.
+fn log_reader(api: &Api) -> Result<&LogReader, ApiError> {
+    api.shared.sinks.log_reader().ok_or_else(|| {
+        ApiError::not_found(
+            "no_event_log",
+            "this server has no sink of type log to read",
+        )
+    })
 }
 
 /// The log of one application, and how much of it is read at a time.
@@ -129,6 +148,19 @@ struct Log {
 }
 
 impl Log {
+    /// The first page, from where the query wants it to start.
+    async fn start(&self, api: &Api, query: &Query) -> Result<Page, ApiError> {
+        let Some(last) = query.last else {
+            return first_page(api, self, query.after).await;
+        };
+        let latest = first_page(api, self, None).await?.latest();
+        match self.read(Some(latest.saturating_sub(last))).await {
+            // Fewer are retained.
+            Err(error) if error.code() == EXPIRED => self.read(None).await,
+            page => page,
+        }
+    }
+
     async fn read(&self, after: Option<u64>) -> Result<Page, ApiError> {
         let permit = Arc::clone(&self.reads).acquire_owned().await;
         let (reader, application) = (self.reader.clone(), Arc::clone(&self.application));
@@ -169,7 +201,7 @@ async fn first_page(api: &Api, log: &Log, after: Option<u64>) -> Result<Page, Ap
 fn expired(oldest: u64) -> ApiError {
     ApiError::new(
         StatusCode::GONE,
-        "offset_expired",
+        EXPIRED,
         format_args!(
             "events after this offset were dropped by the log's retention; the oldest retained is \
              {oldest}: go on with after={}",

@@ -48,10 +48,17 @@ const TABLE: &[(&str, &[&str])] = &[
         &["command"],
     ),
     ("GET /api/events/v1alpha1/apps/{app}", &["events"]),
+    ("GET /api/events/v1alpha1/apps/{app}/history", &["events"]),
     (
         "GET /api/connections/v1alpha1/apps/{app}",
         &["registry", "command"],
     ),
+    (
+        "GET /api/tokens/v1alpha1/self",
+        &["registry", "command", "events"],
+    ),
+    ("GET /api/log/v1alpha1/level", &[]),
+    ("PUT /api/log/v1alpha1/level", &[]),
     ("GET /api/tokens/v1alpha1/tokens", &[]),
     ("POST /api/tokens/v1alpha1/tokens", &[]),
     ("DELETE /api/tokens/v1alpha1/tokens/{name}", &[]),
@@ -136,7 +143,9 @@ async fn a_token_of_some_applications_reaches_no_others() {
             for other in ["other", "app3"] {
                 let concerns_it = !matches!(
                     *operation,
-                    "GET /api/openapi.json" | "GET /api/registry/v1alpha1/apps"
+                    "GET /api/openapi.json"
+                        | "GET /api/registry/v1alpha1/apps"
+                        | "GET /api/tokens/v1alpha1/self"
                 );
                 let answer = ask(&fixture, &token, operation, other).await;
                 assert_eq!(

@@ -141,7 +141,9 @@ impl HttpUrl {
         Ok(Self(template))
     }
 
-    fn example(&self) -> String {
+    /// As it looks with `x` for each field: its host and port are those of every address.
+    #[must_use]
+    pub fn example(&self) -> String {
         self.0.example("x")
     }
 

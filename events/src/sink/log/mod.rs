@@ -31,6 +31,7 @@ use crate::event::Draft;
 
 mod database;
 mod error;
+mod history;
 mod keeper;
 mod pack;
 mod reader;
@@ -43,6 +44,7 @@ mod turn;
 mod writer;
 
 pub use error::{Closed, OpenError, ReadError};
+pub use history::{History, Periods};
 pub use reader::{LogReader, Page};
 
 use database::Database;

@@ -120,6 +120,14 @@ impl LogReader {
         })
     }
 
+    /// Asks something else of the file.
+    pub(super) fn with_connection<T>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.pool.with(&self.shared, read)
+    }
+
     /// The application's newest offset; 0 if it never had an event.
     ///
     /// # Errors

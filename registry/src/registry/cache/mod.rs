@@ -90,6 +90,34 @@ impl Equivalent<DeviceKey> for DeviceKeyRef<'_> {
     }
 }
 
+/// What the caches hold and how they serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Of applications.
+    pub applications: CacheFigures,
+    /// Of devices.
+    pub devices: CacheFigures,
+}
+
+/// One cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheFigures {
+    /// Entries, answers "there is none" included.
+    pub entries: u64,
+    /// Look-ups that were answered from memory, since the start.
+    pub hits: u64,
+    /// Look-ups that were not, since the start.
+    pub misses: u64,
+}
+
+fn figures<K: Hash + Eq, T>(cache: &Cache<K, Entry<T>, ByWeight>) -> CacheFigures {
+    CacheFigures {
+        entries: cache.len() as u64,
+        hits: cache.hits(),
+        misses: cache.misses(),
+    }
+}
+
 /// The caches.
 ///
 /// A change removes the entry after its commit. A look-up that was under way then finds its
@@ -111,6 +139,13 @@ impl Resources {
             applications: Cache::with_weighter(applications, applications_weight, ByWeight),
             devices: Cache::with_weighter(entries, weight, ByWeight),
             indirect: Indirect::new(entries, applications),
+        }
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        CacheStats {
+            applications: figures(&self.applications),
+            devices: figures(&self.devices),
         }
     }
 

@@ -54,6 +54,22 @@ impl PostgresUrl {
         !self.uses_tls() && !self.config.get_hosts().iter().all(is_local)
     }
 
+    /// Host names or addresses, with their ports, in their order; without Unix sockets.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, u16)> {
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate();
+        hosts
+            .filter_map(|(index, host)| match host {
+                Host::Tcp(name) => {
+                    let port = ports.get(index).or(ports.first()).copied();
+                    Some((name.clone(), port.unwrap_or(5432)))
+                }
+                Host::Unix(_) => None,
+            })
+            .collect()
+    }
+
     pub(super) fn uses_tls(&self) -> bool {
         self.config.get_ssl_mode() != SslMode::Disable
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::super::{Closed, ReadError};
+use super::super::{Closed, Periods, ReadError};
 use super::*;
 
 fn offsets(reader: &LogReader, after: Option<u64>, limit: usize, max_bytes: usize) -> Vec<u64> {
@@ -240,4 +240,30 @@ fn waiting_for_names_that_have_no_events_leaves_nothing_behind() {
         drop(second);
         assert_eq!(sink.shared.tails.len(), 0);
     }
+}
+
+#[test]
+fn the_history_counts_events_by_the_time_of_their_commit() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 7);
+    publish_numbers(&sink, "app", 4);
+    publish_numbers(&sink, "other", 5);
+    let reader = sink.reader();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let end = u64::try_from(now.as_micros()).unwrap() + 1_000_000;
+    let periods = |end: u64| Periods {
+        end,
+        length: 3_600_000_000,
+        count: 3,
+    };
+    let counts = |application: &str, end| reader.history(application, periods(end)).unwrap().counts;
+    assert_eq!(counts("app", end), [0, 0, 11]);
+    assert_eq!(counts("other", end), [0, 0, 5]);
+    assert_eq!(counts("nobody", end), [0, 0, 0]);
+    // An hour later the same commits are in the hour before.
+    assert_eq!(counts("app", end + 3_600_000_000), [0, 11, 0]);
+    assert_eq!(counts("app", end + 9 * 3_600_000_000), [0, 0, 0]);
 }
