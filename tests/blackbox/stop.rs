@@ -32,6 +32,55 @@ fn every_client_is_told_and_the_exit_is_a_success() {
 }
 
 #[test]
+fn devices_are_sent_to_the_server_that_is_configured() {
+    let reference = "other.example:8883";
+    let limits = format!("[limits]\nserver_reference = \"{reference}\"");
+    let mut server = Server::builder().settings(&limits).start_shared();
+    let mut new = Client::device(&server, Version::V5, "sensor01");
+    let mut old = Client::device(&server, Version::V311, "gateway01");
+    server.terminate();
+    let goodbye = new.expect(kind::DISCONNECT);
+    assert_eq!(goodbye.reason(), 0x9C);
+    // Server Reference (MQTT 5, 3.14.2.2.5).
+    let named = (0x1C, reference.as_bytes().to_vec());
+    assert!(goodbye.properties().contains(&named), "{goodbye:?}");
+    old.expect_closed();
+    assert!(server.wait().success());
+}
+
+#[test]
+fn goodbyes_are_spread_over_time() {
+    let limits = "[limits]\nconnections_per_device = 20\ndrain_spread = \"4s\"";
+    let mut server = Server::builder().settings(limits).start_shared();
+    let mut clients: Vec<Client> = (0..8)
+        .map(|name| Client::device_as(&server, Version::V5, "sensor01", name))
+        .collect();
+    server.terminate();
+    // Whether one is served after another was told goodbye.
+    let mut served_later = false;
+    let mut told = 0;
+    while !clients.is_empty() {
+        clients.retain_mut(|client| {
+            client.send(&[0xC0, 0]);
+            match client.receive() {
+                Received::Packet(packet) if packet.kind() == kind::PINGRESP => {
+                    served_later |= told > 0;
+                    true
+                }
+                Received::Packet(packet) => {
+                    assert_eq!(packet.reason(), 0x8B);
+                    told += 1;
+                    false
+                }
+                Received::Closed => false,
+            }
+        });
+    }
+    assert!(served_later && told > 0);
+    assert!(server.wait().success());
+}
+
+#[test]
 fn what_was_acknowledged_before_the_goodbye_is_stored() {
     let mut server = Server::shared();
     let mut sensors: Vec<Client> = [Version::V311, Version::V5]

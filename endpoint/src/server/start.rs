@@ -212,10 +212,10 @@ fn open(
     let telemetry = Telemetry::new()?;
     telemetry
         .registry
-        .register(Box::new(SinkCollector::new(sinks.all())))?;
+        .register(Box::new(SinkCollector::new(sinks.all())?))?;
     telemetry
         .registry
-        .register(Box::new(ProcessCollector::new(&registry)))?;
+        .register(Box::new(ProcessCollector::new(&registry)?))?;
     let instance: Arc<str> = config.instance.as_str().into();
     let sessions = Arc::new(Sessions::default());
     let queue = config.limits.command_queue.get();

@@ -1,5 +1,8 @@
 //! Metric families that are made when they are asked for, out of figures that others keep.
 
+use std::collections::HashMap;
+
+use prometheus::core::Desc;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
@@ -102,6 +105,15 @@ fn labelled(labels: Labels<'_>) -> Metric {
         pair
     };
     Metric::from_label(labels.iter().map(pair).collect())
+}
+
+/// What a collector is known by to the registry: one of its metrics, that no other has.
+///
+/// # Errors
+///
+/// The name is not valid: a mistake of its caller.
+pub(super) fn known_by(name: &str, help: &str) -> Result<Desc, prometheus::Error> {
+    Desc::new(name.to_owned(), help.to_owned(), Vec::new(), HashMap::new())
 }
 
 /// Counts beyond 2⁵³ lose their last digits, as all of Prometheus' numbers do.

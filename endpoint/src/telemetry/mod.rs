@@ -174,6 +174,50 @@ impl Telemetry {
                 "Times that no connection could be accepted, for want of descriptors or memory",
             )?,
             registry,
-        })
+        }
+        .with_first_series())
+    }
+
+    /// Shows the common series from the start, as 0: what is not there yet cannot be summed, and its
+    /// first increment would not be seen by `rate`.
+    fn with_first_series(self) -> Self {
+        for transport in ["tcp", "tls", "ws", "wss", "unix"] {
+            for version in ["3.1", "3.1.1", "5"] {
+                self.connections.with_label_values(&[transport, version]);
+            }
+        }
+        for transport in ["tcp", "tls", "ws", "wss", "unix"] {
+            for stage in ["proxy", "rate", "tls", "websocket", "timeout"] {
+                self.handshakes_failed
+                    .with_label_values(&[transport, stage]);
+            }
+        }
+        for outcome in ["accepted", "credentials"] {
+            for method in ["password", "certificate", "psk"] {
+                self.log_ins.with_label_values(&[outcome, method]);
+            }
+        }
+        let of = |counters: &IntCounterVec, values: &[&str]| {
+            for value in values {
+                counters.with_label_values(&[*value]);
+            }
+        };
+        of(&self.log_ins_throttled, &["address", "device"]);
+        of(
+            &self.publishes_refused,
+            &["bad_topic", "bad_payload", "gateway_not_selected"],
+        );
+        of(&self.registrations, &["registered", "failed"]);
+        of(
+            &self.commands,
+            &[
+                "acknowledged",
+                "sent",
+                "not_connected",
+                "no_acknowledgement",
+            ],
+        );
+        of(&self.command_answers, &["taken", "unwanted", "malformed"]);
+        self
     }
 }

@@ -7,21 +7,32 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use tokio::runtime::Handle;
 
-use super::families::{Family, float};
+use super::families::{Family, float, known_by};
+
+const BUILD: (&str, &str) = (
+    "landfall_build_info",
+    "1; its labels say which program this is",
+);
 
 /// Shows the figures of the process in `/metrics`.
 pub struct ProcessCollector {
     registry: Registry,
     started: SystemTime,
+    desc: Desc,
 }
 
 impl ProcessCollector {
     /// A collector for a process that starts now.
-    pub fn new(registry: &Registry) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// A metric's name is not valid: a mistake in this file.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
             registry: registry.clone(),
             started: SystemTime::now(),
-        }
+            desc: known_by(BUILD.0, BUILD.1)?,
+        })
     }
 
     fn registry_cache(&self) -> [Family; 3] {
@@ -51,10 +62,7 @@ impl ProcessCollector {
     }
 
     fn process(&self) -> [Family; 3] {
-        let mut build = Family::gauge(
-            "landfall_build_info",
-            "1; its labels say which program this is",
-        );
+        let mut build = Family::gauge(BUILD.0, BUILD.1);
         let labels = [
             ("version", env!("CARGO_PKG_VERSION")),
             ("target", std::env::consts::ARCH),
@@ -78,9 +86,8 @@ impl ProcessCollector {
 }
 
 impl Collector for ProcessCollector {
-    /// None: the families are no others' by their names.
     fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
+        vec![&self.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {

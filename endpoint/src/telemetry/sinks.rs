@@ -6,12 +6,13 @@ use landfall_events::sink::{COMMIT_BOUNDS, Health, Sink, Stats};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
-use super::families::{Durations, Family, float};
+use super::families::{Durations, Family, float, known_by};
 use crate::sinks::Route;
 
 /// Shows the sinks' figures in `/metrics`.
 pub struct SinkCollector {
     sinks: Route,
+    desc: Desc,
 }
 
 /// Reads one figure.
@@ -73,17 +74,21 @@ const COMMITS: (&str, &str) = (
 
 impl SinkCollector {
     /// A collector over these sinks.
-    pub fn new(sinks: &Route) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// A metric's name is not valid: a mistake in this file.
+    pub fn new(sinks: &Route) -> Result<Self, prometheus::Error> {
+        Ok(Self {
             sinks: Arc::clone(sinks),
-        }
+            desc: known_by(COMMITS.0, COMMITS.1)?,
+        })
     }
 }
 
 impl Collector for SinkCollector {
-    /// None: the families are no others' by their names.
     fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
+        vec![&self.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {

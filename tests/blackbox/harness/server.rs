@@ -316,6 +316,10 @@ impl Server {
         self.ports.api
     }
 
+    pub(crate) fn ops_port(&self) -> u16 {
+        self.ports.ops
+    }
+
     /// The bearer token of the API.
     pub(crate) fn token(&self) -> String {
         read_token(self.folder())

@@ -112,6 +112,57 @@ async fn an_offset_that_was_never_given_out_is_refused() {
 }
 
 #[tokio::test]
+async fn the_newest_events_can_be_asked_for_by_their_number() {
+    let fixture = Fixture::with_app().await;
+    store(&fixture, &["1", "2", "3", "4"]);
+    for (last, expected) in [
+        (0, &[][..]),
+        (2, &[3, 4]),
+        (4, &[1, 2, 3, 4]),
+        (9, &[1, 2, 3, 4]),
+    ] {
+        let page = fixture
+            .get(&format!("{EVENTS}?last={last}"))
+            .await
+            .expect(200);
+        assert_eq!(data(&page.json()), expected, "{last}");
+        assert_eq!(page.header("landfall-next-offset"), Some("4"), "{last}");
+    }
+    let response = open(&fixture, &format!("{EVENTS}?last=1"), &[]).await;
+    close_log(&fixture).await;
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.starts_with("retry: 1000\n\nid: 4\n"), "{text}");
+    for wrong in ["last=10001", "last=1&after=1", "last=-1"] {
+        let answer = fixture.get(&format!("{EVENTS}?{wrong}")).await;
+        answer.expect_error(400, "bad_query");
+    }
+}
+
+#[tokio::test]
+async fn recent_events_are_counted_in_periods() {
+    let fixture = Fixture::with_app().await;
+    let history = async |query: &str| fixture.get(&format!("{EVENTS}/history{query}")).await;
+    let none = history("?count=2").await.expect(200).json();
+    assert_eq!(none["counts"], serde_json::json!([0, 0]));
+    store(&fixture, &["1", "2", "3"]);
+    let day = history("?period=86400&count=2").await.expect(200).json();
+    let counts = day["counts"].as_array().unwrap();
+    // Two, if the test runs over midnight.
+    let sum: u64 = counts.iter().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((sum, counts.len()), (3, 2), "{day}");
+    for wrong in ["?period=0", "?period=86401", "?count=0", "?count=1001"] {
+        history(wrong).await.expect_error(400, "bad_query");
+    }
+    let nobody = fixture
+        .get("/api/events/v1alpha1/apps/nobody/history")
+        .await;
+    nobody.expect_error(404, "unknown_application");
+}
+
+#[tokio::test]
 async fn events_of_nobody_are_not_found() {
     let fixture = Fixture::new().await;
     fixture

@@ -37,6 +37,18 @@ async fn a_token_is_shown_once_and_works() {
 }
 
 #[tokio::test]
+async fn a_token_can_ask_what_it_may() {
+    let fixture = Fixture::with_app().await;
+    let own = "/api/tokens/v1alpha1/self";
+    let first = fixture.get(own).await.expect(200).json();
+    assert_eq!(first, json!({ "name": "(token file)", "roles": ["admin"] }));
+    let document = json!({ "name": "ci", "roles": ["command", "events"], "applications": ["app"] });
+    let secret = fixture.create_token(&document).await;
+    let fixture = fixture.asking_with(secret);
+    assert_eq!(fixture.get(own).await.expect(200).json(), document);
+}
+
+#[tokio::test]
 async fn an_administrators_token_makes_others() {
     let fixture = Fixture::new().await;
     let token = fixture
