@@ -223,7 +223,7 @@ fn the_lines_of_the_start_guide_work() {
         "acknowledged",
         "device greenhouse/roof",
         "\"data\":{\"celsius\":19.5}",
-        "site=north",
+        "\nroof ",
     ] {
         assert!(said.contains(expected), "no {expected} in\n{said}");
     }

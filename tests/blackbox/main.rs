@@ -42,6 +42,7 @@ mod demo;
 mod dialect_clients;
 mod deploy;
 mod disk;
+mod doctor;
 mod documentation;
 mod edges;
 mod event_format;

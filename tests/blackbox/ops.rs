@@ -59,7 +59,7 @@ fn the_log_level_changes_while_the_server_runs() {
         .log()
         .wait_for(mark, &["DEBUG", "connected", "sensor01"]);
 
-    level("loud=").expect_status(400);
+    level("landfall=loud").expect_status(400);
     level("").expect_status(400);
     let now = server.api().get(path).expect_status(200).json();
     assert_eq!(now["level"], "landfall=debug");

@@ -16,6 +16,9 @@ export async function open(browser) {
   const { targetId } = await page.send("Target.createTarget", { url: "about:blank", width: 1360, height: 900 });
   page.session = (await page.send("Target.attachToTarget", { targetId, flatten: true })).sessionId;
   for (const domain of ["Page", "Runtime", "Log", "Network", "Accessibility"]) await page.send(`${domain}.enable`);
+  // As if somebody looked at it: keys go to a page that has the focus.
+  await page.send("Page.bringToFront");
+  await page.send("Emulation.setFocusEmulationEnabled", { enabled: true });
   return page;
 }
 

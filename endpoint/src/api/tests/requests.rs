@@ -8,7 +8,7 @@ const COMMAND: &str = "/api/command/v1alpha1/apps/app/devices/sensor01";
 async fn what_is_not_there_is_said_in_json() {
     let fixture = Fixture::new().await;
     for path in [
-        "/",
+        "/console/",
         "/api/",
         "/api/registry/v1alpha1/apps/",
         "/api/registry/v2/apps",

@@ -1,14 +1,12 @@
 // One device: whether it is there, what it says, and a form to tell it something.
-import { get, page, paths, stream } from "./api.js";
+import { get, page, paths } from "./api.js";
 import { stateOf } from "./application.js";
 import { commandForm } from "./command.js";
 import { editor } from "./document.js";
-import { alertBox, ago, clock, empty, fill, h, loading } from "./dom.js";
-import { eventStream } from "./events.js";
-import { every, pause } from "./live.js";
-import { parseEvent } from "./payload.js";
+import { ago, clock, empty, fill, h, loading } from "./dom.js";
+import { CONNECTION, eventStream } from "./events.js";
+import { every } from "./live.js";
 
-const CONNECTION = "io.drogue.connection.v1";
 /// Changes that are shown.
 const MOST_CHANGES = 20;
 
@@ -16,6 +14,7 @@ export async function device(context, app, name) {
   const { main, may, signal, go } = context;
   const document = may("registry") ? await get(paths.device(app, name), { signal }) : null;
   const state = h("span", {});
+  const history = connectHistory();
   const connected = h("div", {}, loading("connections"));
   const edit = h("section", { class: "card", hidden: true });
   const editButton = h("button", { type: "button", "aria-expanded": "false", onclick: toggleEditor }, "Edit");
@@ -41,7 +40,7 @@ export async function device(context, app, name) {
     h(
       "div",
       { class: "columns" },
-      h("div", {}, may("events") ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, last: 2000, rows: 50 }), h("h2", {}, "Connect history"), history(app, name, signal)] : null),
+      h("div", {}, may("events") ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, seen: history.seen, last: 5000, rows: 50 }), h("h2", {}, "Connect history"), history.element] : null),
       h(
         "div",
         {},
@@ -99,38 +98,24 @@ function summary({ link }, app, { metadata, spec = {} }) {
   return h("dl", { class: "attributes" }, rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }
 
-/// When it came and went, as the event log knows it.
-function history(app, name, signal) {
+/// When it came and went, as far as the newest events tell.
+function connectHistory() {
   const changes = [];
-  const list = h("ol", { class: "changes" }, h("li", { class: "muted" }, loading("the history")));
-  const draw = () =>
-    fill(
-      list,
-      changes.length
-        ? changes.map(({ time, data }) => h("li", {}, h("span", { class: `chip dot ${data.connected ? "good" : ""}` }, data.connected ? "connected" : "disconnected"), h("span", {}, ago(time)), h("span", { class: "muted" }, clock(time))))
-        : h("li", {}, empty("Nothing in the newest events.")),
-    );
-  const read = async () => {
-    while (!signal.aborted) {
-      try {
-        for await (const frames of stream(app, { last: 10000, signal })) {
-          for (const { data } of frames) {
-            if (!data.includes(CONNECTION)) continue;
-            const event = parseEvent(data);
-            const known = changes.some(({ id }) => id === event.id);
-            if (event.type === CONNECTION && event.device === name && !known) changes.unshift(event);
-          }
-          changes.length = Math.min(changes.length, MOST_CHANGES);
-          draw();
-        }
-      } catch (error) {
-        if (signal.aborted || error.status === 401) return;
-        if (error.status) return fill(list, h("li", {}, alertBox("info", error.message)));
-      }
-      await pause(2000, signal);
-    }
+  const list = h("ol", { class: "changes" }, h("li", {}, empty("Nothing in the newest events.")));
+  const seen = (event) => {
+    if (event.type !== CONNECTION || changes.some(({ id }) => id === event.id)) return;
+    changes.unshift(event);
+    changes.length = Math.min(changes.length, MOST_CHANGES);
+    fill(list, changes.map(change));
   };
-  setTimeout(() => !changes.length && !signal.aborted && draw(), 1500);
-  read();
-  return h("section", { class: "card" }, list);
+  return { element: h("section", { class: "card" }, list), seen };
 }
+
+const change = ({ time, data }) =>
+  h(
+    "li",
+    {},
+    h("span", { class: `chip dot ${data.connected ? "good" : ""}` }, data.connected ? "connected" : "disconnected"),
+    h("span", {}, ago(time)),
+    h("span", { class: "muted" }, clock(time)),
+  );

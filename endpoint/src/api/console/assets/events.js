@@ -12,10 +12,10 @@ const DRAW = 250;
 /// More than this in one look cannot be read by anyone: the rest is skipped.
 const MOST_AT_ONCE = 2000;
 
-const CONNECTION = "io.drogue.connection.v1";
+export const CONNECTION = "io.drogue.connection.v1";
 
-/// The stream of an application, or of one of its devices alone.
-export function eventStream({ app, device, signal, link, last = 200, rows = MOST_SHOWN }) {
+/// The stream of an application, or of one of its devices alone; `seen` is told of each event.
+export function eventStream({ app, device, signal, link, seen = () => {}, last = 200, rows = MOST_SHOWN }) {
   /// Newest first.
   const kept = [];
   let arrived = [];
@@ -50,7 +50,6 @@ export function eventStream({ app, device, signal, link, last = 200, rows = MOST
   }
 
   const matches = ({ event, search }) => {
-    if (device && event.device !== device) return false;
     if (kind.value === "data" && event.type === CONNECTION) return false;
     if (kind.value === "connection" && event.type !== CONNECTION) return false;
     return search.includes(text.value.trim().toLowerCase());
@@ -175,6 +174,8 @@ export function eventStream({ app, device, signal, link, last = 200, rows = MOST
     }
     for (const { id, data } of frames) {
       const event = parseEvent(data);
+      if (device && event.device !== device) continue;
+      seen(event);
       arrived.push({ id, event, search: `${event.device} ${event.sender} ${event.subject} ${preview(event)}`.toLowerCase() });
     }
     if (arrived.length > MOST_KEPT) arrived = arrived.slice(-MOST_KEPT);
