@@ -95,12 +95,13 @@ export async function connections(app, { after, most = 1000, signal } = {}) {
   return { items: found.items, more: found.next !== null };
 }
 
-/// The frames of a stream of events, as they come: `{ id, data }`.
+/// The frames of a stream of events, as they come: `{ id, data }`. First none, when it has begun.
 export async function* stream(app, { last, after, signal }) {
   const headers = { accept: "text/event-stream" };
   if (after !== undefined) headers["last-event-id"] = String(after);
   const query = after === undefined ? { last } : {};
   const response = await send("GET", paths.events(app), { query, headers, signal });
+  yield [];
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

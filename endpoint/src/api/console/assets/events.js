@@ -142,6 +142,7 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
         let count = 0;
         for await (const frames of stream(app, { last: after === undefined ? last : undefined, after, signal: round.signal })) {
           if (!live) [live, problem, changed] = [true, null, true];
+          if (!frames.length) continue;
           take(frames);
           if (after !== undefined) count += frames.length;
           const newest = frames.at(-1).id;
