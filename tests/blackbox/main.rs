@@ -81,6 +81,7 @@ mod stop;
 mod take_over;
 mod throttling;
 mod tls;
+mod traces;
 mod watson;
 mod web_clients;
 mod websocket;

@@ -21,6 +21,7 @@ mod ops;
 mod registry;
 mod sinks;
 mod source;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -56,6 +57,7 @@ pub use sinks::{
     MqttSinkConfig, NatsLogIn, NatsSinkConfig, NatsTlsFiles, Secret, SinkConfig, SinkKind,
     StdoutSinkConfig, TlsClientConfig,
 };
+pub use telemetry::TelemetryConfig;
 
 /// Everything the server is told before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub struct Config {
     pub command_sources: Vec<CommandSourceConfig>,
     /// The other instances: `[cluster]`. Without it there are none.
     pub cluster: Option<ClusterConfig>,
+    /// Traces: `[telemetry]`. Without it there are none.
+    pub telemetry: Option<TelemetryConfig>,
     /// The process's own log: `[log]`.
     pub log: LogConfig,
 }
@@ -217,6 +221,7 @@ struct Root {
     #[serde(default)]
     command_sources: Vec<CommandSourceConfig>,
     cluster: Option<ClusterConfig>,
+    telemetry: Option<TelemetryConfig>,
     #[serde(default)]
     log: LogConfig,
 }
@@ -267,6 +272,7 @@ impl Root {
                 cluster.start_at(folder);
                 cluster
             }),
+            telemetry: self.telemetry,
             log: self.log,
             data_dir,
         })

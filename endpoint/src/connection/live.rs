@@ -183,12 +183,13 @@ impl<S: Stream> Live<S> {
 
     /// Gives the acknowledgements that the sinks have earned.
     pub(super) fn settle(&mut self, now: Time) {
-        if self.session.waiting() > 0 {
+        if self.session.waiting() > 0 || self.uplink.is_tracing() {
             let accepted = self.uplink.accepted(&self.link);
             for refused in self.link.take_refused() {
                 self.note_sink_refusal(refused);
             }
             self.session.accepted(now, &self.door.limits, accepted);
+            self.uplink.end_spans(accepted);
             self.look_at_timed();
         }
         if self.stopping && self.session.waiting() == 0 && self.asking.is_none() {

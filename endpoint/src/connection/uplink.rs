@@ -22,6 +22,7 @@ use crate::dialect::{self, Dialect, Own, payload};
 use crate::rules::{RuleBook, Ruleset};
 use crate::server::Shared;
 use crate::sinks::Route;
+use crate::telemetry::traces::{About, Begun, Spans};
 
 /// The upward half of a connection: who it is, and where its events go.
 pub(super) struct Uplink {
@@ -39,6 +40,8 @@ pub(super) struct Uplink {
     pub(super) registrar: Option<Box<Registrar>>,
     /// The last publish that was put into a batch.
     handed: Sequence,
+    /// `None`: no traces are wanted.
+    spans: Option<Box<Spans>>,
 }
 
 /// What a publish needs besides itself and the connection.
@@ -81,6 +84,11 @@ impl Uplink {
             origins: Origins::default(),
             registrar,
             handed: 0,
+            spans: shared
+                .telemetry
+                .tracer
+                .as_ref()
+                .map(|tracer| Box::new(Spans::new(tracer))),
         }
     }
 
@@ -166,6 +174,10 @@ impl Uplink {
             return Verdict::NoRoom;
         }
         let user = &properties.user_properties;
+        let given = user.get("traceparent");
+        let begun = self.spans.as_ref().and_then(|spans| spans.begin(given));
+        // Whoever takes the event continues this server's part of the trace.
+        let continued = begun.as_ref().map(Begun::trace_parent);
         let draft = Draft {
             origin: &origin,
             event_type: EventType::Event,
@@ -174,17 +186,46 @@ impl Uplink {
             subject: &destination.channel,
             data_content_type,
             data_schema: user.get("dataschema"),
-            trace_parent: user.get("traceparent"),
+            trace_parent: continued.as_deref().or(given),
             trace_state: user.get("tracestate"),
             retain: publish.retain,
             extensions: &destination.extensions,
             data,
         };
-        match self.rules.clone() {
-            None => self.encode(&draft, arrival.sequence, scratch),
-            Some(rules) => return self.rule(&rules, &draft, &origin, arrival.sequence, scratch),
+        let verdict = match self.rules.clone() {
+            None => {
+                self.encode(&draft, arrival.sequence, scratch);
+                Verdict::Taken
+            }
+            Some(rules) => self.rule(&rules, &draft, &origin, arrival.sequence, scratch),
+        };
+        if let (Some(begun), Some(spans)) = (&begun, &mut self.spans)
+            && matches!(verdict, Verdict::Taken | Verdict::Consult(_))
+        {
+            let about = About {
+                sequence: arrival.sequence,
+                awaited: publish.qos != QoS::AtMostOnce,
+                start: arrival.time,
+                application: &self.application_name,
+                device: origin.device(),
+                channel: &destination.channel,
+                trace_state: user.get("tracestate"),
+            };
+            spans.handed_over(begun, &about);
         }
-        Verdict::Taken
+        verdict
+    }
+
+    /// Whether publishes are being traced at the moment.
+    pub(super) fn is_tracing(&self) -> bool {
+        self.spans.as_ref().is_some_and(|spans| spans.any())
+    }
+
+    /// The required sinks have accepted the publishes up to this one.
+    pub(super) fn end_spans(&mut self, up_to: Sequence) {
+        if let Some(spans) = &mut self.spans {
+            spans.accepted(up_to);
+        }
     }
 
     /// Has the application's rules decide on an event.

@@ -74,6 +74,7 @@ impl Options {
             sinks: vec![SinkConfig::default_log()],
             command_sources: Vec::new(),
             cluster: None,
+            telemetry: None,
             log: LogConfig {
                 level: self.log_level.clone(),
                 ..LogConfig::default()

@@ -27,7 +27,7 @@ use crate::listener::{Bound, Entrance, Listening};
 use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, traces};
 use crate::{
     api::{self, Token},
     listener,
@@ -39,6 +39,8 @@ pub use start::StartError;
 /// API requests that are still being answered when the server stops get this long.
 const API_GRACE: Duration = Duration::from_secs(2);
 
+/// The last traces get this long to be sent.
+const TRACES_GRACE: Duration = Duration::from_secs(2);
 /// Goodbyes that are spread are said in steps at least this far apart.
 const SPREAD_STEP: Duration = Duration::from_millis(10);
 
@@ -194,6 +196,10 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(changes::watch(Arc::clone(&shared)));
+        if let (Some(tracer), Some(to)) = (&shared.telemetry.tracer, &shared.config.telemetry) {
+            let (tracer, address) = (Arc::clone(tracer), to.otlp_endpoint.clone());
+            tasks.spawn(traces::run(tracer, address, Arc::clone(&shared.instance)));
+        }
         if let Some(cluster) = &shared.cluster {
             tasks.spawn(cluster::run(Arc::clone(cluster), Arc::clone(&shared)));
         }
@@ -220,6 +226,9 @@ impl Server {
         shutdown.await;
         shared.stopping.send_replace(true);
         drain(&shared).await;
+        if let Some(tracer) = &shared.telemetry.tracer {
+            tracer.flush(TRACES_GRACE).await;
+        }
         end_http.send_replace(true);
         let ended = async { while http.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(API_GRACE, ended).await;

@@ -209,7 +209,10 @@ fn open(
 ) -> Result<Shared, StartError> {
     let token = Token::load_or_create(&config.api.token_file)?;
     let sinks = open_sinks(&config, &registry)?;
-    let telemetry = Telemetry::new()?;
+    let mut telemetry = Telemetry::new()?;
+    if config.telemetry.is_some() {
+        telemetry.trace();
+    }
     telemetry
         .registry
         .register(Box::new(SinkCollector::new(sinks.all())?))?;

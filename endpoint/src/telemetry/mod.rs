@@ -8,7 +8,10 @@ mod process;
 mod registration;
 mod sinks;
 mod throttle;
+pub mod traces;
 mod traffic;
+
+use std::sync::Arc;
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -24,6 +27,7 @@ pub use throttle::LogInThrottled;
 pub use traffic::{PacketCounts, Traffic};
 
 use budget::LineBudget;
+use traces::Tracer;
 
 /// All metrics of the process.
 pub struct Telemetry {
@@ -61,6 +65,10 @@ pub struct Telemetry {
     pub connections_shed: IntCounter,
     /// Times that no connection could be accepted, for want of descriptors or memory.
     pub accepts_failed: IntCounter,
+    /// Traces, if they are wanted.
+    pub tracer: Option<Arc<Tracer>>,
+    /// What became of spans.
+    spans: IntCounterVec,
     /// Lines about clients that were kept out, and about publishes and filters that were refused.
     lines: Lines,
 }
@@ -127,6 +135,12 @@ impl Telemetry {
             log_ins,
             traffic: Traffic::new(&registry)?,
             lines: Lines::default(),
+            tracer: None,
+            spans: counters(
+                "landfall_spans_total",
+                "Spans of traces, by whether the collector has them",
+                "outcome",
+            )?,
             log_ins_throttled: counters(
                 "landfall_log_ins_throttled_total",
                 "Log-ins not tried because too many failed before, by what they share",
@@ -178,6 +192,11 @@ impl Telemetry {
         .with_first_series())
     }
 
+    /// Has publishes that belong to a trace continue it.
+    pub fn trace(&mut self) {
+        self.tracer = Some(Arc::new(Tracer::new(self.spans.clone())));
+    }
+
     /// Shows the common series from the start, as 0: what is not there yet cannot be summed, and its
     /// first increment would not be seen by `rate`.
     fn with_first_series(self) -> Self {
@@ -217,6 +236,7 @@ impl Telemetry {
                 "no_acknowledgement",
             ],
         );
+        of(&self.spans, &["sent", "failed", "dropped"]);
         of(&self.command_answers, &["taken", "unwanted", "malformed"]);
         self
     }

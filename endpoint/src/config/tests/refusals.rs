@@ -28,7 +28,7 @@ fn unknown_keys_are_refused_by_name_and_line() {
     );
     refuses_more("[registry]\nuri = 'x'\n", 5, &["unknown field `uri`"]);
     refuses_more("[log]\nfile = 'x'\n", 5, &["unknown field `file`"]);
-    refuses_more("[telemetry]\n", 4, &["unknown field `telemetry`"]);
+    refuses_more("[metrics]\n", 4, &["unknown field `metrics`"]);
     refuses_more(
         "[[sinks]]\nname = 'a'\ntype = 'blackhole'\nqueue_bytes = '1MiB'\n",
         7,
