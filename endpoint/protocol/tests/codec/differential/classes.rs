@@ -207,6 +207,10 @@ fn mqttbytes_takes(error: &PeerError, description: &str, version: Version) -> Op
             M::Truncated if version == Version::V5 => {
                 "5, 2.2.2.1: they let a property run past its block"
             }
+            // What they keep shows none: it stood in a property that a later one has replaced.
+            M::Utf8 if version == Version::V5 && !description.contains("\\0") => {
+                "[MQTT-1.5.4-2], 5, 2.2.2.2: they take U+0000 in a property that they take twice"
+            }
             _ => return both_take(&PeerError::Malformed(*error), description),
         },
         PeerError::Protocol(error) => match error {
