@@ -51,6 +51,8 @@ const PASSWORDS: [(&str, &str); 4] = [
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| registry::with(DOCUMENTS));
 
 fuzz_target!(|input: &[u8]| {
+    // Opened here: opening waits, and so do those who use it.
+    LazyLock::force(&REGISTRY);
     let Ok(Some(raw)) = codec::split(input, 65_536) else {
         return;
     };
