@@ -35,7 +35,7 @@ spec:
   authentication: { credentials: [{ psk: { key: a2V5LW9mLWh1Yi0wMTIzNDU2Nzg5 } }] }
 ---
 metadata: { name: 'type:id', application: org }
-spec: { mqtt: { dialect: { type: watsonIot } }, authentication: { credentials: [{ pass: pw-of-watson }] } }
+spec: { mqtt: { dialect: { type: watsonIoT } }, authentication: { credentials: [{ pass: pw-of-watson }] } }
 ---
 metadata: { name: org }
 ";
