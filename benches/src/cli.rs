@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::measure::{connect, idle, publish, rate};
-use crate::{compare, floor};
+use crate::{commands, compare, floor};
 
 /// Drives any MQTT server, over TCP, TLS or WebSocket, and accounts what it costs that server.
 #[derive(Parser)]
@@ -28,6 +28,8 @@ Examples:
   landfall-load idle -n 5000 --pid $(pidof mosquitto)
   # Full TLS handshakes and log-ins a second
   landfall-load connect --over tls --ca ca.pem --address 127.0.0.1:8883 --pid $(pidof mosquitto)
+  # Commands a second, and their latency, with 1,000 devices d0 to d999 of application bench
+  landfall-load commands --username d{i}@bench --password secret --token-file token
   # Medians and ratios of Landfall, mosquitto and the floor server
   landfall-load compare --landfall target/release/landfall --mosquitto --floor
 
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Connect(connect::Spec),
     /// Hold connections that wait for commands
     Idle(idle::Spec),
+    /// Send commands to devices, and wait until each is acknowledged
+    Commands(commands::Spec),
     /// Measure several servers in turns and print medians and ratios
     Compare(compare::Spec),
     /// Run the floor server: the least that can answer this tool

@@ -53,6 +53,8 @@ pub(crate) enum ServerFault {
     Tls(String),
     #[error("refused the WebSocket: {0}")]
     RefusedUpgrade(String),
+    #[error("did not have a command acknowledged: {0}")]
+    NotAcknowledged(String),
     #[error("made no progress for {0:?}")]
     Stalled(Duration),
     #[error("acknowledged {0} messages that it did not deliver to the subscriber")]

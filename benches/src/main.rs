@@ -2,6 +2,7 @@
 //!
 //! - [`mqtt`]: packets encoded once, replies scanned in place
 //! - [`client`]: connections on nonblocking sockets
+//! - [`commands`]: commands to devices, through Landfall's sources
 //! - [`measure`]: one module per measurement; each has its specification, `run`, and a report
 //! - [`process`]: CPU time and memory of the server, read from outside
 //! - [`floor`]: the floor server
@@ -11,9 +12,11 @@
 
 mod cli;
 mod client;
+mod commands;
 mod compare;
 mod error;
 mod floor;
+mod http;
 mod latency;
 mod measure;
 mod mqtt;
@@ -46,6 +49,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Rate(spec) => print(cli, &measure::rate::run(spec)?, Lines::text),
         Command::Connect(spec) => print(cli, &measure::connect::run(spec)?, Lines::text),
         Command::Idle(spec) => print(cli, &measure::idle::run(spec)?, Lines::text),
+        Command::Commands(spec) => print(cli, &commands::run(spec)?, Lines::text),
         Command::Compare(spec) => print(cli, &compare::run(spec)?, compare::Comparison::markdown),
         Command::RunFloor(spec) => print(cli, &floor::run(spec)?, Lines::text),
     }

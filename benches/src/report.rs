@@ -3,6 +3,7 @@
 use crate::floor::Counts;
 use crate::latency::Summary;
 use crate::measure::cost::Cost;
+use crate::commands;
 use crate::measure::{connect, idle, publish, rate};
 
 /// A report that can be read: name and value of each line.
@@ -69,6 +70,31 @@ impl Lines for publish::Report {
             )
         }));
         lines
+    }
+}
+
+impl Lines for commands::Report {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        vec![
+            (
+                "load",
+                format!(
+                    "{} devices on {} instances, {} commands at a time",
+                    self.devices, self.instances, self.workers
+                ),
+            ),
+            (
+                "saturated",
+                format!("{:.0} commands/s", self.commands_per_second),
+            ),
+            ("", latency_text(&self.saturated)),
+            ("at half", format!("{:.0} commands/s", self.rate)),
+            ("", latency_text(&self.at_half)),
+            (
+                "in all",
+                format!("{} sent, {} delivered", self.sent, self.delivered),
+            ),
+        ]
     }
 }
 

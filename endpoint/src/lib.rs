@@ -7,7 +7,8 @@
 //! - down: [`api`] → [`command`] hub → session → device → outcome.
 //!
 //! [`server`] opens and drains the process, [`listener`] accepts, [`auth`] reads the identity a
-//! client claims, [`sessions`] knows who is connected, [`telemetry`] counts and logs.
+//! client claims, [`sessions`] knows who is connected, [`records`] what is due if the process dies,
+//! [`telemetry`] counts and logs.
 
 pub mod api;
 pub mod auth;
@@ -22,7 +23,9 @@ pub mod dialect;
 pub mod endpoints;
 pub mod listener;
 pub mod log;
+pub mod own_file;
 pub mod percent;
+pub mod records;
 pub mod rules;
 pub mod server;
 pub mod sessions;

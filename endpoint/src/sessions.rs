@@ -1,4 +1,7 @@
 //! Who is connected: the table behind take-over, connection events, commands and stop.
+//!
+//! Beside the connections it knows, for other instances, who is about to enter, and whose last events
+//! are not accepted yet.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use dashmap::DashMap;
 
 use crate::connection::Link;
+use crate::records::Epoch;
 
 /// The connections of one application, by device; of one device, oldest first.
 #[derive(Default)]
@@ -20,7 +24,14 @@ struct Devices {
 pub struct Sessions {
     applications: RwLock<HashMap<Arc<str>, Arc<Devices>>>,
     count: AtomicUsize,
+    /// Client ids of devices that are about to enter.
+    arriving: DashMap<DeviceKey, Vec<Box<str>>>,
+    /// Connections that have left, until their last events are accepted.
+    parting: DashMap<DeviceKey, Vec<Arc<Link>>>,
 }
+
+/// Application and device.
+type DeviceKey = (Arc<str>, Box<str>);
 
 impl Sessions {
     /// Number of connections.
@@ -70,8 +81,8 @@ impl Sessions {
         Arc::clone(applications.entry(Arc::clone(application)).or_default())
     }
 
-    /// Adds a connection, and returns those that must give way to it: those with the same client
-    /// id `[MQTT-3.1.4-2]`, and the oldest beyond `per_device`.
+    /// Adds a connection, and returns those that must give way: those with the same client id
+    /// `[MQTT-3.1.4-2]` but the one of the highest epoch, and the oldest beyond `per_device`.
     ///
     /// `on_first` runs if the device had none, before any other connection of the device can come
     /// or go: so what it hands to a sink is in order with what `on_last` hands over.
@@ -91,9 +102,14 @@ impl Sessions {
             *links = Vec::with_capacity(1);
             on_first();
         }
+        let same = |other: &&Arc<Link>| other.identity.client_id == identity.client_id;
+        let highest = links.iter().filter(same).map(|other| other.identity.epoch);
+        let highest = highest.max().unwrap_or(0).max(identity.epoch);
         let mut leaving: Vec<_> = links
             .iter()
-            .filter(|other| other.identity.client_id == identity.client_id)
+            .chain([link])
+            .filter(same)
+            .filter(|other| other.identity.epoch < highest)
             .cloned()
             .collect();
         let stays = |other: &&Arc<Link>| other.identity.client_id != identity.client_id;
@@ -127,6 +143,52 @@ impl Sessions {
         }
     }
 
+    /// A client of a device is about to enter, as long as what is returned lives.
+    pub fn arrive(self: &Arc<Self>, application: &str, device: &str, client_id: &str) -> Arriving {
+        let key: DeviceKey = (application.into(), device.into());
+        let mut arriving = self.arriving.entry(key.clone()).or_default();
+        arriving.push(client_id.into());
+        Arriving {
+            sessions: Arc::clone(self),
+            key,
+            client_id: client_id.into(),
+        }
+    }
+
+    /// Whether another client of the device than this one is connected, or about to be.
+    pub fn has_other(&self, application: &str, device: &str, client_id: &str) -> bool {
+        let key: DeviceKey = (application.into(), device.into());
+        let arriving = self.arriving.get(&key);
+        arriving.is_some_and(|ids| ids.iter().any(|id| **id != *client_id))
+            || self
+                .of_device(application, device)
+                .iter()
+                .any(|link| *link.identity.client_id != *client_id && !link.is_over())
+    }
+
+    /// A connection is about to leave; its last events are not accepted yet.
+    pub fn part(&self, link: &Arc<Link>) {
+        let mut parting = self.parting.entry(key_of(link)).or_default();
+        parting.push(Arc::clone(link));
+    }
+
+    /// The last events of a connection are accepted.
+    pub fn parted(&self, application: &Arc<str>, device: &str, epoch: Epoch) {
+        let key = (Arc::clone(application), device.into());
+        if let dashmap::Entry::Occupied(mut entry) = self.parting.entry(key) {
+            entry.get_mut().retain(|link| link.identity.epoch != epoch);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Connections of a device that have left, whose last events are not accepted yet.
+    pub fn parting_of(&self, application: &str, device: &str) -> Vec<Arc<Link>> {
+        let parting = self.parting.get(&(application.into(), device.into()));
+        parting.map(|links| links.clone()).unwrap_or_default()
+    }
+
     /// The connections of a device, oldest first.
     pub fn of_device(&self, application: &str, device: &str) -> Vec<Arc<Link>> {
         let devices = self.devices(application);
@@ -158,6 +220,36 @@ impl Sessions {
     }
 }
 
+/// A client that is about to enter the table.
+pub struct Arriving {
+    sessions: Arc<Sessions>,
+    key: DeviceKey,
+    client_id: Box<str>,
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let arriving = &self.sessions.arriving;
+        if let dashmap::Entry::Occupied(mut entry) = arriving.entry(self.key.clone()) {
+            let ids = entry.get_mut();
+            if let Some(at) = ids.iter().position(|id| *id == self.client_id) {
+                ids.swap_remove(at);
+            }
+            if ids.is_empty() {
+                entry.remove();
+            }
+        }
+    }
+}
+
+fn key_of(link: &Link) -> DeviceKey {
+    let identity = &link.identity;
+    (
+        Arc::clone(&identity.application),
+        Box::from(&*identity.device),
+    )
+}
+
 fn all_links(devices: &Devices) -> Vec<Arc<Link>> {
     devices
         .links
@@ -177,6 +269,10 @@ mod tests {
     use crate::listener::Peer;
 
     fn link(device: &str, client_id: &str) -> Arc<Link> {
+        link_of(device, client_id, 1)
+    }
+
+    fn link_of(device: &str, client_id: &str, epoch: Epoch) -> Arc<Link> {
         let identity = Identity {
             application: "app".into(),
             device: device.into(),
@@ -185,6 +281,7 @@ mod tests {
             transport: "tcp",
             version: Version::V5,
             since: SystemTime::UNIX_EPOCH,
+            epoch,
             credential: None,
         };
         Arc::new(Link::new(identity, 1))
@@ -204,9 +301,53 @@ mod tests {
             sessions.add(&link("e", "c"), 4, || ()).is_empty(),
             "client ids are per device"
         );
-        let leaving = sessions.add(&link("d", "c"), 4, || ());
+        let new = link_of("d", "c", 2);
+        let leaving = sessions.add(&new, 4, || ());
         assert!(Arc::ptr_eq(&leaving[0], &old));
         assert_eq!(leaving.len(), 1);
+    }
+
+    #[test]
+    fn of_the_same_client_id_the_higher_epoch_stays_whichever_comes_last() {
+        let sessions = Sessions::default();
+        let (high, low) = (link_of("d", "c", 2), link_of("d", "c", 1));
+        assert!(sessions.add(&high, 4, || ()).is_empty());
+        let leaving = sessions.add(&low, 4, || ());
+        assert!(Arc::ptr_eq(&leaving[0], &low));
+        assert_eq!(leaving.len(), 1);
+    }
+
+    #[test]
+    fn who_arrives_counts_as_connected_for_other_clients_of_its_device() {
+        let sessions = Arc::new(Sessions::default());
+        assert!(!sessions.has_other("app", "d", "a"));
+        let arriving = sessions.arrive("app", "d", "a");
+        let again = sessions.arrive("app", "d", "a");
+        assert!(!sessions.has_other("app", "d", "a"));
+        assert!(sessions.has_other("app", "d", "b"));
+        drop(arriving);
+        assert!(sessions.has_other("app", "d", "b"));
+        drop(again);
+        assert!(!sessions.has_other("app", "d", "b"));
+        let here = link("d", "a");
+        sessions.add(&here, 4, || ());
+        assert!(sessions.has_other("app", "d", "b"));
+        here.finish();
+        assert!(!sessions.has_other("app", "d", "b"), "it is over");
+    }
+
+    #[test]
+    fn who_has_left_is_known_until_its_last_events_are_accepted() {
+        let sessions = Sessions::default();
+        let (one, two) = (link_of("d", "a", 1), link_of("d", "b", 2));
+        sessions.part(&one);
+        sessions.part(&two);
+        assert_eq!(ids(&sessions.parting_of("app", "d")), ["a", "b"]);
+        sessions.parted(&one.identity.application, "d", 1);
+        assert_eq!(ids(&sessions.parting_of("app", "d")), ["b"]);
+        sessions.parted(&two.identity.application, "d", 2);
+        assert!(sessions.parting_of("app", "d").is_empty());
+        assert!(sessions.parting.is_empty());
     }
 
     #[test]

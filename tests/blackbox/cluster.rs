@@ -15,13 +15,13 @@ use crate::wire::encode::correlation;
 use crate::wire::{Client, Connect, Publish, Version, kind};
 
 /// What the instances share.
-struct Fleet {
-    nats: Nats,
-    postgres: Postgres,
+pub(crate) struct Fleet {
+    pub(crate) nats: Nats,
+    pub(crate) postgres: Postgres,
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             nats: Nats::start(),
             postgres: Postgres::start(),
@@ -47,7 +47,7 @@ impl Fleet {
     }
 }
 
-fn await_other(server: &Server) {
+pub(crate) fn await_other(server: &Server) {
     server.log().wait_for(0, &["another instance is there"]);
 }
 

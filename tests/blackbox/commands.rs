@@ -2,9 +2,11 @@
 
 use std::thread;
 
+use serde_json::json;
+
 use crate::harness::Server;
 use crate::harness::api::Answer;
-use crate::harness::documents::{password, user};
+use crate::harness::documents::{APP, SENDER_PASSWORD, behind, password, user};
 use crate::wire::encode::{acknowledgement, packet};
 use crate::wire::{Client, Connect, Subscribe, Version, kind};
 
@@ -126,6 +128,32 @@ fn names_that_cannot_be_a_topic_level_are_refused() {
         assert_ne!(answer.status, 404);
     }
     sensor.ping();
+}
+
+#[test]
+fn a_device_whose_name_no_topic_can_have_is_reached_itself_but_by_no_gateway() {
+    let server = Server::shared();
+    for name in ["a+b", "a#b"] {
+        let mut document = behind(name, "gateway01");
+        document["spec"]["authentication"] = json!({ "credentials": [{ "pass": SENDER_PASSWORD }] });
+        server.create_device(APP, &document).expect_status(201);
+        let percent = name.replace('+', "%2B").replace('#', "%23");
+        let mut gateway = Client::device(&server, Version::V5, "gateway01");
+        assert_eq!(gateway.subscribe("command/inbox/#", 1), 1);
+        let refused = server.command(&percent, "x", b"");
+        assert_eq!(error(refused, 400), "bad_command_name");
+        gateway.ping();
+        gateway.disconnect();
+
+        let connect = Connect::new(Version::V5, "c", &user(&percent), SENDER_PASSWORD);
+        let mut itself = Client::accepted(&server, &connect);
+        assert_eq!(itself.subscribe("command/inbox//#", 1), 1);
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| server.command(&percent, "x", b""));
+            assert_eq!(itself.take_command().topic, "command/inbox//x");
+            sender.join().unwrap().expect_status(200);
+        });
+    }
 }
 
 #[test]

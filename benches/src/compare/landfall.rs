@@ -9,11 +9,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Spec;
-use super::http::Client;
 use super::identity::Identity;
 use super::server::{Running, folder, free_address};
 use crate::client::Over;
 use crate::error::{Error, Result};
+use crate::http::Client;
 
 /// User name of connection n.
 pub(super) const USERNAME: &str = "d{i}@bench";
@@ -145,7 +145,7 @@ fn data_dir(folder: &Path) -> PathBuf {
 
 fn register(api: SocketAddr, token: &str, devices: u32) -> Result<()> {
     let mut client = Client::connect(api, token)?;
-    client.post(
+    client.post_json(
         "/api/registry/v1alpha1/apps",
         &json!({ "metadata": { "name": "bench" } }),
     )?;
@@ -154,7 +154,7 @@ fn register(api: SocketAddr, token: &str, devices: u32) -> Result<()> {
             "metadata": { "name": format!("d{n}"), "application": "bench" },
             "spec": { "authentication": { "credentials": [ { "pass": PASSWORD } ] } },
         });
-        client.post("/api/registry/v1alpha1/apps/bench/devices", &device)?;
+        client.post_json("/api/registry/v1alpha1/apps/bench/devices", &device)?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@
 //! the machine does meets all of them alike, and ratios are taken within a round.
 
 mod contest;
-mod http;
 mod identity;
 mod landfall;
 mod machine;

@@ -13,10 +13,10 @@ use tokio::time::{Instant, interval, sleep, timeout_at};
 
 use super::peers::SIGN;
 use super::wire::{
-    Appeared, CommandMeta, ConnectionPage, ConnectionsQuestion, Go, META, Presence, Report,
-    ReportMeta, Subscribed,
+    Appeared, CommandMeta, ConnectionPage, ConnectionsQuestion, Go, META, Presence, Question,
+    Report, ReportMeta, Roll, Subscribed,
 };
-use super::{Cluster, Reach, epoch, with_meta};
+use super::{Cluster, Reach, with_meta};
 use crate::api::connection_page;
 use crate::command::SessionReport;
 use crate::server::Shared;
@@ -45,6 +45,8 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
         cluster.to_one(&cluster.id, "go"),
         cluster.to_one(&cluster.id, "report"),
         cluster.to_one(&cluster.id, "connections"),
+        cluster.to_one(&cluster.id, "who"),
+        cluster.to_one(&cluster.id, "roll"),
     ] {
         let subscribed = client.subscribe(subject).await;
         let messages = subscribed.map_err(|error| error.to_string())?;
@@ -63,6 +65,7 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
         *held = client;
     };
     set(Some(client));
+    cluster.up.send_replace(Some(Instant::now()));
     tasks.spawn(live(Arc::clone(cluster), Arc::clone(shared)));
     tasks.join_next().await;
     set(None);
@@ -78,6 +81,8 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
             id: cluster.id.clone(),
             instance: cluster.instance.to_string(),
             leaves: shared.is_stopping(),
+            epoch: shared.records.clock().highest(),
+            connections: !shared.sessions.is_empty(),
         };
         cluster.tell_all("presence", &presence).await;
         cluster.peers.sweep();
@@ -107,6 +112,8 @@ impl Listener {
                 "go" => self.go(&message).await,
                 "report" => self.report(message),
                 "connections" => self.connections(message).await,
+                "who" => self.who(message),
+                "roll" => self.roll(&message),
                 // A newer version says more.
                 _ => {}
             }
@@ -117,26 +124,60 @@ impl Listener {
         match parsed::<Presence>(&message.payload) {
             Some(presence) if presence.id == self.cluster.id => {}
             Some(presence) if presence.leaves => self.cluster.peers.left(&presence.id),
-            Some(presence) => self.cluster.peers.seen(&presence.id, &presence.instance),
+            Some(presence) => {
+                self.shared.records.clock().seen(presence.epoch);
+                let is_new = self.cluster.peers.seen(&presence.id, &presence.instance);
+                // It was away, with devices: some of them may have come here meanwhile.
+                if is_new && presence.connections && !self.shared.sessions.is_empty() {
+                    let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
+                    tokio::spawn(async move { cluster.call_roll(&presence.id, &shared).await });
+                }
+            }
             None => {}
+        }
+    }
+
+    /// Answers aside: the end of a session may have to be waited for.
+    fn who(&self, message: Message) {
+        let question = parsed::<Question>(&message.payload);
+        let (Some(question), Some(sender)) = (question, message.reply) else {
+            return;
+        };
+        let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let known = cluster.answer(&question, &shared).await;
+            if let Ok(answer) = serde_json::to_vec(&known) {
+                // An asker that is gone asks no more.
+                let _ = client.publish(sender, answer.into()).await;
+            }
+        });
+    }
+
+    fn roll(&self, message: &Message) {
+        let roll = parsed::<Roll>(&message.payload);
+        for appeared in roll.iter().flat_map(|roll| &roll.connected) {
+            self.compare(appeared);
+        }
+    }
+
+    fn appeared(&self, message: &Message) {
+        match parsed::<Appeared>(&message.payload) {
+            Some(appeared) if appeared.id != self.cluster.id => self.compare(&appeared),
+            _ => {}
         }
     }
 
     /// Of two connections of one client the later one stays; if that is ours, the other side is
     /// told.
-    fn appeared(&self, message: &Message) {
-        let Some(appeared) = parsed::<Appeared>(&message.payload) else {
-            return;
-        };
-        if appeared.id == self.cluster.id {
-            return;
-        }
+    fn compare(&self, appeared: &Appeared) {
+        self.shared.records.clock().seen(appeared.epoch);
         let sessions = &self.shared.sessions;
         for link in sessions.of_device(&appeared.application, &appeared.device) {
             if *link.identity.client_id != *appeared.client_id {
                 continue;
             }
-            let own = (epoch(link.identity.since), &self.cluster.id);
+            let own = (link.identity.epoch, &self.cluster.id);
             if own < (appeared.epoch, &appeared.id) {
                 link.close(ReasonCode::SESSION_TAKEN_OVER);
             } else {

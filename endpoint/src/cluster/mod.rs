@@ -3,6 +3,7 @@
 //! - `peers`: who is there; every instance says so twice a second;
 //! - `wire`: what goes over NATS;
 //! - `offer`: a command handed to the instances that may hold its device, and their reports;
+//! - `standing`: who else has a device, before it is said to be connected or gone;
 //! - `listen`: what the others say, and what is done about it.
 //!
 //! Nothing here is durable, and nothing waits for an instance that is gone: who has not been heard
@@ -13,18 +14,19 @@ mod connect;
 mod listen;
 mod offer;
 mod peers;
+mod standing;
 mod wire;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::command::{CommandRequest, SessionReport};
@@ -33,6 +35,7 @@ pub use connect::ClusterOptions;
 pub use listen::run;
 pub use offer::Reach;
 use peers::Peers;
+pub use standing::Standing;
 pub use wire::ConnectionPage;
 use wire::{Appeared, META};
 
@@ -49,6 +52,9 @@ pub struct Cluster {
     instance: Arc<str>,
     /// While NATS was reached at least once.
     client: RwLock<Option<Client>>,
+    started: Instant,
+    /// Since when NATS is reached.
+    up: watch::Sender<Option<Instant>>,
     peers: Peers,
     /// Commands that others were handed, by number: where their reports go.
     open: Mutex<HashMap<u64, Open>>,
@@ -80,6 +86,8 @@ impl Cluster {
             id: uuid::Uuid::new_v4().simple().to_string(),
             instance,
             client: RwLock::new(None),
+            started: Instant::now(),
+            up: watch::Sender::new(None),
             peers: Peers::default(),
             open: Mutex::default(),
             last_number: AtomicU64::new(0),
@@ -149,14 +157,7 @@ impl Cluster {
 
     /// A device has connected here: its connection of the same client id elsewhere gives way.
     pub fn appeared(self: &Arc<Self>, link: &Link) {
-        let who = &link.identity;
-        let appeared = Appeared {
-            id: self.id.clone(),
-            application: who.application.to_string(),
-            device: who.device.to_string(),
-            client_id: who.client_id.to_string(),
-            epoch: epoch(who.since),
-        };
+        let appeared = Appeared::of(&self.id, &link.identity);
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell_all("appeared", &appeared).await });
     }
@@ -201,12 +202,6 @@ impl Cluster {
         });
         join_all(asked).await.into_iter().flatten().collect()
     }
-}
-
-/// Orders connections of one client in time, across instances.
-fn epoch(since: SystemTime) -> u64 {
-    let since_1970 = since.duration_since(SystemTime::UNIX_EPOCH);
-    u64::try_from(since_1970.unwrap_or_default().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Headers with a JSON object: the payload is the command's or the answer's own.

@@ -18,6 +18,8 @@ pub(super) struct Peers(Mutex<HashMap<Arc<str>, Peer>>);
 struct Peer {
     instance: String,
     seen: Instant,
+    /// It said goodbye.
+    leaves: bool,
 }
 
 impl Peers {
@@ -25,24 +27,38 @@ impl Peers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A sign of life.
-    pub(super) fn seen(&self, id: &str, instance: &str) {
+    /// A sign of life. True: it was not there a moment ago.
+    pub(super) fn seen(&self, id: &str, instance: &str) -> bool {
         let mut peers = self.lock();
-        if !peers.contains_key(id) {
+        let is_new = !peers.get(id).is_some_and(Peer::is_heard);
+        if is_new {
             tracing::info!(instance, id, "another instance is there");
         }
         let peer = Peer {
             instance: instance.to_owned(),
             seen: Instant::now(),
+            leaves: false,
         };
         peers.insert(id.into(), peer);
+        is_new
     }
 
     /// It said goodbye.
     pub(super) fn left(&self, id: &str) {
-        if let Some(peer) = self.lock().remove(id) {
-            tracing::info!(instance = peer.instance, id, "another instance has left");
+        if let Some(peer) = self.lock().get_mut(id) {
+            peer.seen = Instant::now();
+            if !std::mem::replace(&mut peer.leaves, true) {
+                tracing::info!(instance = peer.instance, id, "another instance has left");
+            }
         }
+    }
+
+    /// Those that are there, and those that have said goodbye a moment ago: they still know of their
+    /// last sessions.
+    pub(super) fn reachable(&self) -> Vec<Arc<str>> {
+        let peers = self.lock();
+        let reachable = peers.iter().filter(|(_, peer)| peer.is_heard());
+        reachable.map(|(id, _)| Arc::clone(id)).collect()
     }
 
     /// Those that are there.
@@ -59,16 +75,20 @@ impl Peers {
     /// Forgets those that are gone.
     pub(super) fn sweep(&self) {
         self.lock().retain(|id, peer| {
-            if !peer.is_live() {
+            if !peer.is_heard() && !peer.leaves {
                 tracing::warn!(instance = peer.instance, %id, "another instance is gone");
             }
-            peer.is_live()
+            peer.is_heard()
         });
     }
 }
 
 impl Peer {
     fn is_live(&self) -> bool {
+        self.is_heard() && !self.leaves
+    }
+
+    fn is_heard(&self) -> bool {
         self.seen.elapsed() < PATIENCE
     }
 }
@@ -92,5 +112,18 @@ mod tests {
         assert!(peers.is_live("a"));
         peers.left("b");
         assert_eq!(peers.live(), ["a".into()]);
+        assert_eq!(peers.reachable().len(), 2, "it still knows of its sessions");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_is_new() {
+        let peers = Peers::default();
+        assert!(peers.seen("a", "one"));
+        assert!(!peers.seen("a", "one"));
+        tokio::time::advance(PATIENCE).await;
+        assert!(peers.seen("a", "one"), "before it was swept");
+        tokio::time::advance(PATIENCE).await;
+        peers.sweep();
+        assert!(peers.seen("a", "one"));
     }
 }

@@ -14,6 +14,8 @@ use crate::command::{
     Answer, Command, CommandError, CommandRequest, Lifetime, SessionFailure, SessionReport,
     UserProperty,
 };
+use crate::connection::Identity;
+use crate::records::Epoch;
 
 /// The header that carries the object of a message whose payload is a command's or an answer's.
 pub(super) const META: &str = "Landfall-Meta";
@@ -26,6 +28,16 @@ pub(super) struct Presence {
     /// The last one.
     #[serde(default)]
     pub(super) leaves: bool,
+    /// The highest epoch that it has given or seen.
+    #[serde(default)]
+    pub(super) epoch: Epoch,
+    /// Whether anybody is connected to it.
+    #[serde(default = "may_be")]
+    pub(super) connections: bool,
+}
+
+fn may_be() -> bool {
+    true
 }
 
 /// A device has connected.
@@ -36,8 +48,50 @@ pub(super) struct Appeared {
     pub(super) application: String,
     pub(super) device: String,
     pub(super) client_id: String,
-    /// When: microseconds since 1970.
-    pub(super) epoch: u64,
+    /// Its session's epoch.
+    pub(super) epoch: Epoch,
+}
+
+impl Appeared {
+    pub(super) fn of(id: &str, who: &Identity) -> Self {
+        Self {
+            id: id.to_owned(),
+            application: who.application.to_string(),
+            device: who.device.to_string(),
+            client_id: who.client_id.to_string(),
+            epoch: who.epoch,
+        }
+    }
+}
+
+/// Who is connected, or some of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Roll {
+    pub(super) connected: Vec<Appeared>,
+}
+
+/// Who else has this client's device?
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Question {
+    /// Who asks.
+    pub(super) id: String,
+    pub(super) application: String,
+    pub(super) device: String,
+    pub(super) client_id: String,
+    /// The epoch of the session that is asked for.
+    pub(super) epoch: Epoch,
+    /// It is about to begin: older ones of the client are to end first. Else it is over.
+    pub(super) claims: bool,
+}
+
+/// The answer to a [`Question`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Known {
+    /// The device is connected, by another client or by a later session of this one.
+    pub(super) connected: bool,
+    /// The epoch of a later session of the client.
+    #[serde(default)]
+    pub(super) later: Option<Epoch>,
 }
 
 /// A device has subscribed.
@@ -165,6 +219,7 @@ pub(super) enum Failure {
     CannotAnswer,
     TooManyRequests,
     Unavailable,
+    NoTopic,
 }
 
 impl Report {
@@ -232,7 +287,9 @@ impl From<SessionFailure> for Failure {
             SessionFailure::TooLarge => Self::TooLarge,
             SessionFailure::Refused(reason) => Self::Refused(reason.0),
             SessionFailure::Expired => Self::Expired,
-            SessionFailure::NotSelected => Self::NotSelected,
+            // The same to its sender.
+            SessionFailure::NotSelected | SessionFailure::Gone => Self::NotSelected,
+            SessionFailure::NoTopic => Self::NoTopic,
             SessionFailure::CannotAnswer => Self::CannotAnswer,
             SessionFailure::TooManyRequests => Self::TooManyRequests,
             SessionFailure::Unavailable => Self::Unavailable,
@@ -247,6 +304,7 @@ impl From<Failure> for SessionFailure {
             Failure::Refused(reason) => Self::Refused(ReasonCode(reason)),
             Failure::Expired => Self::Expired,
             Failure::NotSelected => Self::NotSelected,
+            Failure::NoTopic => Self::NoTopic,
             Failure::CannotAnswer => Self::CannotAnswer,
             Failure::TooManyRequests => Self::TooManyRequests,
             Failure::Unavailable => Self::Unavailable,
@@ -276,6 +334,7 @@ mod tests {
             SessionFailure::CannotAnswer,
             SessionFailure::TooManyRequests,
             SessionFailure::Unavailable,
+            SessionFailure::NoTopic,
         ] {
             let settled = SessionReport::Settled {
                 via: "gw".into(),

@@ -116,6 +116,10 @@ pub enum SessionFailure {
     Refused(ReasonCode),
     /// Its life was over before it could be written.
     Expired,
+    /// The connection ended, or its server stops, before it was written.
+    Gone,
+    /// The topic would have the device's name, which no topic can hold.
+    NoTopic,
     /// The device no longer selects the connected one as its gateway.
     NotSelected,
     /// The connection cannot carry an answer, and one is wanted.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::held::HeldCommands;
 use super::{
     Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Lifetime, Outcome,
-    SessionReport,
+    SessionFailure, SessionReport,
 };
 use crate::cluster::{Cluster, Reach};
 use crate::connection::Link;
@@ -194,8 +194,17 @@ impl CommandHub {
             let found = self.find(&application, &command.device).await?;
             self.offer(&found, &command, patience, &reporter).await
         };
-        // If it is not taken after all, no report will come.
-        let _: Result<Reach, CommandError> = offer.await;
+        if !matches!(offer.await, Ok(Reach::Taken)) {
+            // Who could take it when it was asked for has gone since.
+            let gone = SessionReport::Settled {
+                via: "".into(),
+                instance: None,
+                qos: QoS::AtMostOnce,
+                latency: Duration::ZERO,
+                result: Err(SessionFailure::Gone),
+            };
+            let _ = reporter.send(gone);
+        }
         reports
     }
 

@@ -7,17 +7,26 @@
 //! - `held`: commands that wait, durably, for a device that is not there;
 //! - `way`: what a sender may ask for;
 //! - `report`, `told`: what the sender learns;
-//! - `nats`: the source that answers requests of NATS.
+//! - `event`: commands and outcomes as CloudEvents;
+//! - `turns`: the order of commands that come one behind the other;
+//! - `nats`: the source that answers requests of NATS;
+//! - `kafka`: the source that consumes a Kafka topic;
+//! - `mqtt`: the source that subscribes at an MQTT broker.
 
 mod answer;
+mod event;
 mod handed;
 pub mod held;
 mod hub;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+pub mod mqtt;
 mod name;
 pub mod nats;
 mod report;
 mod request;
 mod told;
+mod turns;
 mod way;
 
 pub use answer::{Answer, Correlation, OCTET_STREAM, ResponseTopic};

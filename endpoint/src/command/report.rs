@@ -194,7 +194,11 @@ impl From<SessionFailure> for CommandError {
             SessionFailure::Refused(reason) => Self::Refused(reason),
             SessionFailure::Expired => Self::Expired,
             // The connection that there was is no longer one of the device's.
-            SessionFailure::NotSelected => Self::NotConnected,
+            SessionFailure::NotSelected | SessionFailure::Gone => Self::NotConnected,
+            // [MQTT-3.3.2-2]
+            SessionFailure::NoTopic => Self::BadName(
+                "the device's name has a '+' or '#', which no topic can have".to_owned(),
+            ),
             SessionFailure::CannotAnswer => Self::CannotAnswer,
             SessionFailure::TooManyRequests => Self::QueueFull,
             SessionFailure::Unavailable => Self::Unavailable,

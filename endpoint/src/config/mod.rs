@@ -39,7 +39,9 @@ use source::Source;
 
 pub use api::ApiConfig;
 pub use cluster::ClusterConfig;
-pub use command_sources::{CommandSourceConfig, NatsSourceConfig};
+#[cfg(feature = "kafka")]
+pub use command_sources::KafkaSourceConfig;
+pub use command_sources::{CommandSourceConfig, MqttSourceConfig, NatsSourceConfig, SourceKind};
 pub use error::{ConfigError, Place};
 pub use limits::LimitsConfig;
 pub use listener::{
@@ -66,10 +68,14 @@ pub struct Config {
     /// 1 to 255 bytes without control characters. Default `landfall`. Give each instance of a
     /// fleet its own.
     pub instance: String,
-    /// Folder of the server's own files: `registry.db`, `events.db` and, by default, `token`.
+    /// Folder of the server's own files: `registry.db`, `events.db`, `commands.db`, `sessions.db`
+    /// and, by default, `token`.
     /// Made on first start. No default. Danger: one running process per folder,
     /// on a local disk; SQLite's locks do not hold on network file systems.
     pub data_dir: PathBuf,
+    /// Whether each session is recorded on disk before its device is let in. Default `true`. Danger:
+    /// without, wills and `false` connection events of sessions that a crash ends are lost.
+    pub session_records: bool,
     /// Where devices connect: `[[listeners]]`, at least one.
     pub listeners: Vec<ListenerConfig>,
     /// What one connection, and all of them, may take: `[limits]`.
@@ -147,6 +153,11 @@ impl Config {
         self.data_dir.join("commands.db")
     }
 
+    /// The database of session records.
+    pub fn sessions_file(&self) -> PathBuf {
+        self.data_dir.join("sessions.db")
+    }
+
     /// What is legal, but seldom meant: one sentence each, for the log and `check-config`.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -209,6 +220,8 @@ struct Root {
     #[serde(default = "default_instance")]
     instance: Spanned<String>,
     data_dir: Option<Spanned<PathBuf>>,
+    #[serde(default = "on")]
+    session_records: bool,
     #[serde(default)]
     listeners: Vec<listener::RawListener>,
     #[serde(default)]
@@ -224,6 +237,10 @@ struct Root {
     telemetry: Option<TelemetryConfig>,
     #[serde(default)]
     log: LogConfig,
+}
+
+fn on() -> bool {
+    true
 }
 
 fn default_instance() -> Spanned<String> {
@@ -256,6 +273,7 @@ impl Root {
         }
         Ok(Config {
             instance: instance(self.instance)?,
+            session_records: self.session_records,
             listeners: self
                 .listeners
                 .into_iter()

@@ -8,16 +8,17 @@ use landfall_events::event::Timestamp;
 use landfall_events::sink::Sequence;
 use landfall_protocol::session::Time;
 use landfall_protocol::{QoS, ReasonCode};
-use landfall_registry::Unavailable;
+use landfall_registry::{Registry, Unavailable};
 
 use super::live::Live;
 use super::owned::OwnedPublish;
 use super::registering::Asked;
 use super::ruling::{Consultation, Ruled, Tries};
 use super::subscribing::{Lookups, Subscribing};
-use super::uplink::Arrival;
+use super::uplink::{Arrival, Uplink};
 use super::verdict::Verdict;
-use super::{Scratch, Stream};
+use super::{Link, Scratch, Stream};
+use crate::server::Shared;
 use crate::telemetry::DeviceRegistered;
 
 /// What the registry will say of a device.
@@ -67,11 +68,11 @@ impl Asking {
     }
 }
 
-impl<S: Stream> Live<S> {
+impl Uplink {
     /// Asks the registry about a device.
-    pub(super) fn look_up(&self, device: &str) -> Question {
-        let registry = self.shared.registry.clone();
-        let application = self.link.identity.application.clone();
+    pub(super) fn look_up(&self, device: &str, registry: &Registry) -> Question {
+        let registry = registry.clone();
+        let application = self.application_name();
         let device: Box<str> = device.into();
         Box::pin(async move {
             let found = registry.device(&application, &device).await?;
@@ -80,8 +81,8 @@ impl<S: Stream> Live<S> {
     }
 
     /// Has a device registered.
-    pub(super) fn registration(&self, device: &str) -> Question {
-        let clerk = self.uplink.clerk(&self.shared.registry);
+    pub(super) fn registration(&self, device: &str, registry: &Registry) -> Question {
+        let clerk = self.clerk(registry);
         let device: Box<str> = device.into();
         Box::pin(async move {
             Ok(match clerk {
@@ -90,7 +91,21 @@ impl<S: Stream> Live<S> {
             })
         })
     }
+}
 
+/// Counts and logs a registration.
+pub(super) fn note_registration(link: &Link, shared: &Shared, device: &str, asked: &Asked) {
+    if let Asked::Registered(result) = asked {
+        let registered = DeviceRegistered {
+            link,
+            device,
+            error: result.as_ref().err(),
+        };
+        registered.emit(&shared.telemetry);
+    }
+}
+
+impl<S: Stream> Live<S> {
     /// Keeps a publish until the registry has answered about its device; reading stops meanwhile.
     pub(super) fn ask(
         &mut self,
@@ -212,7 +227,7 @@ impl<S: Stream> Live<S> {
                 self.consult(*consultation, sequence, qos, now);
             }
             Verdict::Register(device) => {
-                let question = self.registration(&device);
+                let question = self.uplink.registration(&device, registry);
                 self.ask(device, question, publish, sequence, time);
             }
             verdict => self.conclude(&verdict, sequence, qos, Some(publish.topic()), scratch),
@@ -221,13 +236,6 @@ impl<S: Stream> Live<S> {
 
     /// Counts and logs a registration.
     pub(super) fn note_registration(&self, device: &str, asked: &Asked) {
-        if let Asked::Registered(result) = asked {
-            let registered = DeviceRegistered {
-                link: &self.link,
-                device,
-                error: result.as_ref().err(),
-            };
-            registered.emit(&self.shared.telemetry);
-        }
+        note_registration(&self.link, &self.shared, device, asked);
     }
 }

@@ -9,8 +9,9 @@ use landfall_protocol::session::{Accept, Close, Event, Session};
 use landfall_protocol::{ReasonCode, Version};
 use tokio::io::ReadBuf;
 
+use super::entering::{Entry, enter};
 use super::farewell::{await_close, finish_writing};
-use super::log_in::{LoggedIn, log_in};
+use super::log_in::{Denied, LoggedIn, log_in};
 use super::owned::OwnedPublish;
 use super::uplink::Uplink;
 use super::{Door, Identity, Link, Origin, Scratch, Stream};
@@ -37,10 +38,12 @@ pub(super) struct Request {
     pub(super) claim: Result<Claim, ClaimError>,
     /// The device that the user name names, whatever proves it.
     pub(super) named: Option<Named>,
-    client_id: Box<str>,
+    pub(super) client_id: Box<str>,
     client_id_made_up: bool,
     pub(super) will: Option<OwnedPublish>,
     version: Version,
+    /// How long it may be kept waiting, in milliseconds.
+    pub(super) patience: u64,
 }
 
 /// Reads CONNECT and lets the client in; `None` once it has been told why not.
@@ -74,10 +77,28 @@ pub(super) async fn admit<S: Stream>(
         say_farewell(stream, &mut session).await;
         return None;
     };
-    match log_in(&request, &origin, door, shared).await {
-        Ok(logged_in) => Some(let_in(
-            request, logged_in, session, pending, peer, door, shared,
-        )),
+    let changes = shared.changes_seen();
+    let entered = async {
+        let logged_in = log_in(&request, &origin, door, shared).await?;
+        let entry = enter(&request, &logged_in, shared).await?;
+        Ok::<_, Denied>((logged_in, entry))
+    };
+    match entered.await {
+        Ok((logged_in, entry)) => {
+            let client = Client {
+                request,
+                logged_in,
+                entry,
+                peer,
+            };
+            let admitted = let_in(client, session, pending, door, shared);
+            // A change that came since the log-in did not find the connection in the table.
+            if shared.changes_seen() != changes {
+                let (link, shared) = (Arc::clone(&admitted.link), Arc::clone(shared));
+                tokio::spawn(async move { shared.check(link).await });
+            }
+            Some(admitted)
+        }
         Err(denied) => {
             let refused = ConnectRefused {
                 peer,
@@ -174,6 +195,7 @@ async fn read_connect<S: Stream>(
                 },
                 will: connect.will.as_ref().map(OwnedPublish::of_will),
                 version: connect.version,
+                patience: door.limits.connect_timeout,
             };
             pending.drain(..used);
             return Some(request);
@@ -209,16 +231,28 @@ async fn read_more<S: Stream>(stream: &mut S, pending: &mut Vec<u8>) -> bool {
     .await
 }
 
-/// Enters the connection into the table, sends others away, and writes CONNACK.
-fn let_in(
+/// A client that may come in.
+struct Client {
     request: Request,
     logged_in: LoggedIn,
+    entry: Entry,
+    peer: Peer,
+}
+
+/// Enters the connection into the table, sends others away, and writes CONNACK.
+fn let_in(
+    client: Client,
     mut session: Session,
     pending: Vec<u8>,
-    peer: Peer,
     door: &Door,
     shared: &Arc<Shared>,
 ) -> Admitted {
+    let Client {
+        request,
+        logged_in,
+        entry,
+        peer,
+    } = client;
     let LoggedIn {
         found,
         credential,
@@ -235,12 +269,16 @@ fn let_in(
         transport: door.transport,
         version: request.version,
         since: SystemTime::now(),
+        epoch: entry.epoch,
         credential,
     };
     let link = Arc::new(Link::new(identity, route.len()));
     let mut uplink = Uplink::new(shared, found, application, route, &link);
     let per_device = shared.config.limits.connections_per_device.get();
     let leaving = shared.sessions.add(&link, per_device, || {
+        if entry.elsewhere {
+            return;
+        }
         let mut scratch = Scratch::take(shared.sinks.all().len());
         uplink.connection_event(true, 0, &mut scratch);
         uplink.hand_over(&mut scratch);

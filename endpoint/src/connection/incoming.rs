@@ -73,12 +73,12 @@ impl<S: Stream> Live<S> {
                         Verdict::Taken => taken += 1,
                         Verdict::Ask(device) => {
                             let publish = OwnedPublish::of(&publish);
-                            let question = self.look_up(&device);
+                            let question = self.uplink.look_up(&device, &self.shared.registry);
                             self.ask(device, question, publish, sequence, time);
                         }
                         Verdict::Register(device) => {
                             let publish = OwnedPublish::of(&publish);
-                            let question = self.registration(&device);
+                            let question = self.uplink.registration(&device, &self.shared.registry);
                             self.ask(device, question, publish, sequence, time);
                         }
                         Verdict::Consult(consultation) => {

@@ -10,12 +10,14 @@ use std::task::Waker;
 use std::time::SystemTime;
 
 use landfall_events::sink::{Completion, Refusal, Sequence};
-use landfall_protocol::{ReasonCode, Version};
+use landfall_protocol::{QoS, ReasonCode, Version};
 use landfall_registry::{CredentialId, Found};
+use tokio::sync::oneshot;
 
-use crate::command::{Command, Handed};
+use crate::command::{Command, Handed, SessionFailure};
 use crate::dialect::{Inbox, Outgoing, Own};
 use crate::listener::Peer;
+use crate::records::Epoch;
 
 /// How many devices' full queues the queue of a gateway's connection has room for.
 const SHARES: usize = 8;
@@ -37,6 +39,8 @@ pub struct Identity {
     pub version: Version,
     /// When it was let in.
     pub since: SystemTime,
+    /// Of two connections of one client, the one with the higher epoch stays.
+    pub epoch: Epoch,
     /// The credential it logged in with; `None` for a listener's anonymous device.
     pub credential: Option<CredentialId>,
 }
@@ -60,10 +64,34 @@ struct Mail {
     rung: bool,
     /// The connection is over: nothing more is taken in.
     over: bool,
+    /// Its server stops: no further command is taken in.
+    stopping: bool,
     /// What happened, but for acceptances and commands: seldom, so not part of every link.
     news: Option<Box<News>>,
     commands: VecDeque<Handed>,
     inbox: Inbox,
+    /// What follows the connection's end; nothing most of the time.
+    parting: Option<Box<Parting>>,
+    /// Its last events are accepted.
+    gone: bool,
+}
+
+/// A connection's end, until its last events are accepted.
+#[derive(Default)]
+struct Parting {
+    farewell: Option<Farewell>,
+    /// Told by their senders' end.
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+/// What is done when a connection's last events are accepted.
+pub struct Farewell {
+    /// The last event.
+    pub last: Sequence,
+    /// The slots of the required sinks.
+    pub required: Box<[usize]>,
+    /// Done once, by the thread of the sink that is the last to accept.
+    pub then: Box<dyn FnOnce() + Send>,
 }
 
 /// What the task finds in its mailbox.
@@ -104,6 +132,10 @@ pub enum Offer {
 }
 
 impl Mail {
+    fn takes_commands(&self) -> bool {
+        !self.over && !self.stopping
+    }
+
     /// Whether another command for the device is one too many: for it, so that a flood of commands
     /// to one device behind a gateway leaves room for the others', or for them all.
     fn is_full(&self, device: &str, queue: usize) -> bool {
@@ -165,7 +197,10 @@ impl Link {
     pub fn stop(&self) {
         let mut mail = self.mail();
         mail.news().stop = true;
+        mail.stopping = true;
+        let commands = std::mem::take(&mut mail.commands);
         Self::ring(mail);
+        report_gone(commands);
     }
 
     /// Hands in changed documents; the next publish uses them.
@@ -192,7 +227,7 @@ impl Link {
     /// What would become of a command if it were offered now.
     pub fn would_take(&self, command: &Command, queue: usize) -> Offer {
         let mut mail = self.mail();
-        if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
+        if !mail.takes_commands() || !mail.inbox.covers(&self.outgoing(command)) {
             return Offer::NotSubscribed;
         }
         if mail.has_room(&command.device, queue) {
@@ -206,7 +241,7 @@ impl Link {
     pub fn offer(&self, command: &Command, queue: usize, make: impl FnOnce() -> Handed) -> Offer {
         let device: &str = &command.device;
         let mut mail = self.mail();
-        if mail.over || !mail.inbox.covers(&self.outgoing(command)) {
+        if !mail.takes_commands() || !mail.inbox.covers(&self.outgoing(command)) {
             return Offer::NotSubscribed;
         }
         if !mail.has_room(device, queue) {
@@ -254,14 +289,51 @@ impl Link {
         true
     }
 
-    /// The connection is over: commands that still wait are dropped, so that their senders learn.
+    /// The connection is over: the senders of commands that still wait learn that.
     pub fn finish(&self) {
         let mut mail = self.mail();
         mail.over = true;
         mail.waker = None;
         let commands = std::mem::take(&mut mail.commands);
         drop(mail);
-        drop(commands);
+        report_gone(commands);
+    }
+
+    /// Whether the connection is over; its last events may still be on their way.
+    pub fn is_over(&self) -> bool {
+        self.mail().over
+    }
+
+    /// The connection has handed over its last events: `farewell` follows when they are accepted.
+    pub fn part(&self, farewell: Farewell) {
+        let mut mail = self.mail();
+        mail.parting.get_or_insert_default().farewell = Some(farewell);
+        let parted = self.take_parted(&mut mail);
+        drop(mail);
+        if let Some(farewell) = parted {
+            (farewell.then)();
+        }
+    }
+
+    /// Is closed when the connection is over and its last events are accepted.
+    pub fn parted(&self) -> oneshot::Receiver<()> {
+        let (waiter, parted) = oneshot::channel();
+        let mut mail = self.mail();
+        if !mail.gone {
+            mail.parting.get_or_insert_default().waiters.push(waiter);
+        }
+        parted
+    }
+
+    /// The farewell, if it is due.
+    fn take_parted(&self, mail: &mut Mail) -> Option<Farewell> {
+        let farewell = mail.parting.as_ref()?.farewell.as_ref()?;
+        let is_accepted = |slot: &usize| self.accepted_by(*slot) >= farewell.last;
+        if !farewell.required.iter().all(is_accepted) {
+            return None;
+        }
+        mail.gone = true;
+        mail.parting.take()?.farewell
     }
 
     /// The refusals that came with what has been accepted. A sink tells a refusal before the
@@ -286,12 +358,24 @@ impl Link {
     }
 }
 
+/// Nobody will get these: their senders may safely send them again.
+fn report_gone(commands: VecDeque<Handed>) {
+    for command in commands {
+        command.report(QoS::AtMostOnce, Err(SessionFailure::Gone));
+    }
+}
+
 impl Completion for Link {
     fn accepted(&self, slot: usize, up_to: Sequence) {
         if let Some(accepted) = self.accepted.get(slot) {
             accepted.fetch_max(up_to, Ordering::Release);
         }
-        Self::ring(self.mail());
+        let mut mail = self.mail();
+        let parted = self.take_parted(&mut mail);
+        Self::ring(mail);
+        if let Some(farewell) = parted {
+            (farewell.then)();
+        }
     }
 
     fn refused(&self, slot: usize, sequence: Sequence, refusal: Refusal) {
@@ -316,22 +400,65 @@ impl Completion for Link {
 mod tests {
     use super::*;
 
+    fn link(slots: usize) -> Link {
+        let identity = Identity {
+            application: "app".into(),
+            device: "device".into(),
+            client_id: "c".into(),
+            peer: Peer::Local,
+            transport: "unix",
+            version: Version::V5,
+            since: SystemTime::now(),
+            epoch: 1,
+            credential: None,
+        };
+        Link::new(identity, slots)
+    }
+
+    #[test]
+    fn a_farewell_follows_when_every_required_sink_has_accepted_and_once() {
+        let link = link(3);
+        let parted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&parted);
+        let mut waiter = link.parted();
+        link.accepted(0, 7);
+        link.part(Farewell {
+            last: 7,
+            required: Box::new([0, 2]),
+            then: Box::new(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            }),
+        });
+        link.accepted(2, 6);
+        assert_eq!(parted.load(Ordering::SeqCst), 0);
+        assert_eq!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        link.accepted(2, 7);
+        link.accepted(2, 8);
+        assert_eq!(parted.load(Ordering::SeqCst), 1);
+        let closed = Err(oneshot::error::TryRecvError::Closed);
+        assert_eq!(waiter.try_recv(), closed);
+        assert_eq!(link.parted().try_recv(), closed, "who asks later");
+    }
+
+    #[test]
+    fn a_farewell_without_events_or_required_sinks_follows_at_once() {
+        for (last, required) in [(0, vec![0]), (9, vec![])] {
+            let link = link(1);
+            let parted = Arc::new(AtomicBool::new(false));
+            let note = Arc::clone(&parted);
+            link.part(Farewell {
+                last,
+                required: required.into(),
+                then: Box::new(move || note.store(true, Ordering::SeqCst)),
+            });
+            assert!(parted.load(Ordering::SeqCst));
+        }
+    }
+
     #[test]
     fn whoever_sees_an_acceptance_sees_the_refusals_that_it_passes() {
         const EVENTS: Sequence = 20_000;
-        let link = Link::new(
-            Identity {
-                application: "app".into(),
-                device: "device".into(),
-                client_id: "c".into(),
-                peer: Peer::Local,
-                transport: "unix",
-                version: Version::V5,
-                since: SystemTime::now(),
-                credential: None,
-            },
-            1,
-        );
+        let link = link(1);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for sequence in 1..=EVENTS {

@@ -50,8 +50,8 @@ pub(super) struct Live<S> {
     pub(super) asking: Option<Box<Asking>>,
     /// A refused publish has been logged; further ones are only counted.
     pub(super) refusal_logged: bool,
-    /// The server stops: what is in flight is finished, nothing more is read.
-    stopping: bool,
+    /// The server stops; since when this connection knows.
+    stop: Stop,
     /// A sink without room has been asked to ring.
     room_asked: bool,
     /// A publish whose acknowledgement is awaited, to see how long that takes.
@@ -65,6 +65,41 @@ pub(super) struct Live<S> {
     last_look: Option<Time>,
     /// Free again with the connection.
     _place: Option<Place>,
+}
+
+/// How far the end of a connection has come whose server stops.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Stop {
+    /// It does not.
+    #[default]
+    No,
+    /// It does.
+    Asked,
+    /// Since then the acknowledgements of commands are waited for: it is still read from.
+    Since(Time),
+    /// What is in flight is finished, nothing more is read.
+    Now,
+}
+
+impl Stop {
+    /// Commands that are on their way may take this many milliseconds to be acknowledged.
+    const PATIENCE: Time = 2_000;
+
+    fn at(self, now: Time, settled: bool) -> Self {
+        match self {
+            Self::Asked | Self::Since(_) if settled => Self::Now,
+            Self::Asked => Self::Since(now),
+            Self::Since(since) if now >= since + Self::PATIENCE => Self::Now,
+            other => other,
+        }
+    }
+
+    fn deadline(self) -> Option<Time> {
+        match self {
+            Self::Since(since) => Some(since + Self::PATIENCE),
+            _ => None,
+        }
+    }
 }
 
 /// How a turn went on.
@@ -101,7 +136,7 @@ impl<S: Stream> Live<S> {
             pending,
             asking: None,
             refusal_logged: false,
-            stopping: false,
+            stop: Stop::default(),
             room_asked: false,
             timed: None,
             unwritten_since: None,
@@ -175,7 +210,9 @@ impl<S: Stream> Live<S> {
         if news.room {
             self.room_asked = false;
         }
-        self.stopping |= news.stop;
+        if news.stop && self.stop == Stop::No {
+            self.stop = Stop::Asked;
+        }
         if let Some(reason) = news.close {
             self.session.close(reason);
         }
@@ -192,7 +229,8 @@ impl<S: Stream> Live<S> {
             self.uplink.end_spans(accepted);
             self.look_at_timed();
         }
-        if self.stopping && self.session.waiting() == 0 && self.asking.is_none() {
+        self.stop = self.stop.at(now, self.downlink.is_settled());
+        if self.stop == Stop::Now && self.session.waiting() == 0 && self.asking.is_none() {
             match &self.shared.config.limits.server_reference {
                 Some(reference) => self.session.redirect(reference),
                 None => self.session.close(ReasonCode::SERVER_SHUTTING_DOWN),
@@ -254,7 +292,9 @@ impl<S: Stream> Live<S> {
 
     /// Whether bytes of the client are wanted now.
     fn may_read(&self) -> bool {
-        !self.stopping && self.asking.is_none() && self.session.wants_input(&self.door.limits)
+        self.stop != Stop::Now
+            && self.asking.is_none()
+            && self.session.wants_input(&self.door.limits)
     }
 
     /// Works on held bytes, or reads. False: nothing to be had now.
@@ -344,6 +384,7 @@ impl<S: Stream> Live<S> {
         [
             self.session.poll_timeout(&self.door.limits),
             self.stuck_deadline(),
+            self.stop.deadline(),
         ]
         .into_iter()
         .flatten()

@@ -52,7 +52,7 @@ impl Denied {
         Self::new(ReasonCode::QUOTA_EXCEEDED, LogInOutcome::Limit, cause)
     }
 
-    fn unavailable(error: &impl ToString) -> Self {
+    pub(super) fn unavailable(error: &impl ToString) -> Self {
         Self::new(
             ReasonCode::SERVER_UNAVAILABLE,
             LogInOutcome::Unavailable,
@@ -112,11 +112,7 @@ pub(super) async fn log_in(
         None => None,
     };
     let (found, credential, method) = identify(request, origin, shared).await?;
-    let application = found.application.name();
-    let limit = shared.config.limits.connections_per_application;
-    if limit.is_some_and(|limit| shared.sessions.len_of(application) >= limit.get()) {
-        return Err(Denied::quota("too many connections of this application"));
-    }
+    check_application_limit(found.application.name(), shared)?;
     check_will(request, &found)?;
     Ok(LoggedIn {
         found,
@@ -124,6 +120,17 @@ pub(super) async fn log_in(
         method,
         place,
     })
+}
+
+/// Whether the application has room for a connection.
+pub(super) fn check_application_limit(application: &str, shared: &Shared) -> Result<(), Denied> {
+    let limit = shared.config.limits.connections_per_application;
+    match limit {
+        Some(limit) if shared.sessions.len_of(application) >= limit.get() => {
+            Err(Denied::quota("too many connections of this application"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn may_anybody_connect(origin: &Origin, shared: &Shared) -> Result<(), Denied> {

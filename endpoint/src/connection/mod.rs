@@ -5,6 +5,7 @@
 //! takes the connection out of the table.
 //!
 //! - `log_in`: who the client is, if it may connect;
+//! - `entering`: the session's durable record, and the word to other instances;
 //! - `link`: the half that others hold (mailbox, sinks' reports);
 //! - `uplink`: publish → dialect → gateway rule → event → rules → sinks;
 //! - `ruling`: events about which a rule asks an endpoint;
@@ -15,12 +16,16 @@
 //! - `registering`: devices that are registered when a gateway first speaks for them;
 //! - `dialogue`: what the server says to a client in the words of its dialect;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
-//! - `owned`: publishes that outlive the read buffer.
+//! - `owned`: publishes that outlive the read buffer;
+//! - `departing`: will and connection event of a session that is over;
+//! - `recovering`: the same for sessions of a process that died.
 
 mod asking;
+mod departing;
 mod dialogue;
 mod downlink;
 mod ending;
+mod entering;
 mod farewell;
 mod gate;
 mod gateway;
@@ -30,6 +35,7 @@ mod live;
 mod log_in;
 mod origins;
 mod owned;
+mod recovering;
 mod registering;
 mod ruling;
 mod scratch;
@@ -48,6 +54,7 @@ use crate::listener::Peer;
 use crate::server::{Places, Shared};
 
 pub use link::{Identity, Link, Offer};
+pub use recovering::{settle_all, settle_device};
 use scratch::Scratch;
 
 /// A byte stream from a client.

@@ -6,6 +6,8 @@ use landfall_protocol::QoS;
 use landfall_protocol::codec::UserPropertiesBuf;
 use landfall_protocol::packet::{Publish, PublishProperties, UserProperties, Will};
 
+use crate::records::WillRecord;
+
 /// A publish with memory of its own.
 #[derive(Debug)]
 pub(super) struct OwnedPublish {
@@ -40,6 +42,43 @@ impl OwnedPublish {
             will.retain,
             &will.properties,
         )
+    }
+
+    /// A will as it is remembered beyond the process.
+    pub(super) fn to_record(&self) -> WillRecord {
+        let properties = self.user_properties.as_list();
+        let properties = properties.iter();
+        WillRecord {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            qos: self.qos,
+            retain: self.retain,
+            payload_is_utf8: self.payload_is_utf8,
+            content_type: self.content_type.clone(),
+            user_properties: properties
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// The will of a session of a process that died.
+    pub(super) fn of_record(will: &WillRecord) -> Self {
+        let mut user_properties = UserPropertiesBuf::new();
+        for (name, value) in &will.user_properties {
+            // They came in a packet, so they fit one.
+            if user_properties.push(name, value).is_err() {
+                break;
+            }
+        }
+        Self {
+            topic: will.topic.clone(),
+            payload: will.payload.clone(),
+            qos: will.qos,
+            retain: will.retain,
+            payload_is_utf8: will.payload_is_utf8,
+            content_type: will.content_type.clone(),
+            user_properties,
+        }
     }
 
     fn new(

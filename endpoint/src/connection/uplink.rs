@@ -92,6 +92,11 @@ impl Uplink {
         }
     }
 
+    /// The application's name, shared by all its connections.
+    pub(super) fn application_name(&self) -> Arc<str> {
+        Arc::clone(&self.application_name)
+    }
+
     /// The connected device.
     pub(super) fn device(&self) -> &Device {
         &self.device
@@ -387,6 +392,15 @@ impl Uplink {
             .map(|(slot, _)| link.accepted_by(slot))
             .min()
             .unwrap_or(self.handed)
+    }
+
+    /// The slots of the required sinks.
+    pub(super) fn required(&self) -> Box<[usize]> {
+        let slots = self.route.iter().enumerate();
+        slots
+            .filter(|(_, target)| target.required)
+            .map(|(slot, _)| slot)
+            .collect()
     }
 
     /// Whether an acknowledgement waits for the sink in this slot.

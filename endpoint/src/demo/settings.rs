@@ -57,6 +57,7 @@ impl Options {
             .map_err(|error| Failure::new(format_args!("{}: {error}", self.data_dir.display())))?;
         Ok(Config {
             instance: "landfall".to_owned(),
+            session_records: true,
             listeners: self.listeners(&data_dir),
             limits: LimitsConfig {
                 connections: MOST_CONNECTIONS,

@@ -1,6 +1,7 @@
 //! Changes of the registry act on live connections at once.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use landfall_protocol::ReasonCode;
@@ -24,6 +25,10 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             change = changes.recv() => Some(change),
             () = sleep(RETRY), if !unsettled.is_empty() => None,
         };
+        if change.is_some() {
+            // Before the table is looked through: who enters it later sees that.
+            shared.changes_seen.fetch_add(1, Ordering::SeqCst);
+        }
         let affected = match change {
             None => std::mem::take(&mut unsettled),
             Some(Ok(Change::Device {
@@ -52,6 +57,17 @@ async fn check_all(affected: Vec<Arc<Link>>, unsettled: &mut Vec<Arc<Link>>, sha
             // No connection twice, however often its documents change meanwhile.
             unsettled.sort_by_key(Arc::as_ptr);
             unsettled.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            return;
+        }
+    }
+}
+
+/// Checks one connection, however often the registry has to be asked.
+pub(super) async fn check_one(link: Arc<Link>, shared: &Shared) {
+    while let Err(error) = check(&link, shared).await {
+        tracing::warn!(%error, "a change in the registry could not be followed yet");
+        sleep(RETRY).await;
+        if link.is_over() {
             return;
         }
     }

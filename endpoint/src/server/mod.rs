@@ -9,7 +9,7 @@ mod start;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use landfall_registry::Registry;
@@ -20,10 +20,11 @@ use tokio::task::JoinSet;
 use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster};
-use crate::command::nats::NatsSource;
 use crate::command::{self, CommandHub};
 use crate::config::Config;
+use crate::connection::{self, Link};
 use crate::listener::{Bound, Entrance, Listening};
+use crate::records::{DeadSessions, Records};
 use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
@@ -33,6 +34,7 @@ use crate::{
     listener,
 };
 
+use open_sources::Source;
 pub use places::{Place, Places};
 pub use start::StartError;
 
@@ -62,6 +64,10 @@ pub struct Shared {
     pub throttle: Throttle,
     /// Who is connected.
     pub sessions: Arc<Sessions>,
+    /// What is due of them if the process dies.
+    pub records: Records,
+    /// Sessions of the process before of which something is due.
+    pub dead: Arc<DeadSessions>,
     /// The way of commands.
     pub hub: Arc<CommandHub>,
     /// The line to other instances, if there may be any.
@@ -72,6 +78,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Places for sockets.
     pub places: Places,
+    /// Changes of the registry that the table of connections was looked through for.
+    changes_seen: AtomicU64,
     /// Asks for files to be loaded again.
     reload: watch::Sender<()>,
     stopping: watch::Sender<bool>,
@@ -88,6 +96,18 @@ impl Shared {
     /// Has certificates and keys loaded again, without ending any connection.
     pub fn reload(&self) {
         self.reload.send_replace(());
+    }
+
+    /// How many changes of the registry have acted on the connections in the table: one that enters
+    /// while this rises has to be [checked](Self::check) by itself.
+    pub fn changes_seen(&self) -> u64 {
+        self.changes_seen.load(Ordering::SeqCst)
+    }
+
+    /// Closes a connection whose device or credential is gone meanwhile; else gives it the newest
+    /// documents.
+    pub async fn check(&self, link: Arc<Link>) {
+        changes::check_one(link, self).await;
     }
 
     /// Waits until the server is told to stop.
@@ -147,7 +167,7 @@ pub struct Server {
     shared: Arc<Shared>,
     addresses: Addresses,
     listeners: Vec<Open>,
-    sources: Vec<NatsSource>,
+    sources: Vec<Source>,
     api: TcpListener,
     ops: Option<TcpListener>,
 }
@@ -205,10 +225,11 @@ impl Server {
         }
         for source in sources {
             let up = &shared.telemetry.command_source_up;
-            let up = up.with_label_values(&[&source.name]);
-            tasks.spawn(command::nats::run(source, Arc::clone(&shared.hub), up));
+            let up = up.with_label_values(&[source.name()]);
+            tasks.spawn(source.run(Arc::clone(&shared.hub), up));
         }
         tasks.spawn(command::held::sweep(Arc::clone(&shared.hub)));
+        tasks.spawn(connection::settle_all(Arc::clone(&shared)));
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();
         http.spawn(api::serve(
@@ -297,13 +318,15 @@ async fn drain(shared: &Arc<Shared>) {
             "connections did not end in time"
         );
     }
-    let sinks = shared.sinks.all().clone();
+    let shared = Arc::clone(shared);
     let closing = tokio::task::spawn_blocking(move || {
-        for target in sinks.iter() {
+        for target in shared.sinks.all().iter() {
             if let Err(error) = target.sink.close(patience) {
                 tracing::error!(sink = target.sink.name(), %error, "sink not drained");
             }
         }
+        // Behind the sinks: what they have accepted need not be said again.
+        shared.records.close();
     });
     if closing.await.is_err() {
         tracing::error!("closing the sinks failed");

@@ -1,37 +1,148 @@
 //! The configured command sources and the line to other instances, ready to run.
 
+use std::sync::Arc;
+
 use async_nats::{ConnectOptions, ServerAddr};
+use landfall_events::sink::mqtt::MqttTls;
+use prometheus::IntGauge;
 
 use super::StartError;
-use super::key_material::read;
+use super::key_material::{self, read};
 use crate::cluster::ClusterOptions;
+#[cfg(feature = "kafka")]
+use crate::command::kafka::{KafkaAccess, KafkaSource};
+use crate::command::mqtt::MqttSource;
 use crate::command::nats::NatsSource;
-use crate::config::{CommandSourceConfig, Config, NatsAccess, NatsLogIn};
+use crate::command::{self, CommandHub};
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSourceConfig;
+use crate::config::{
+    Config, MqttSourceConfig, NatsAccess, NatsLogIn, NatsSourceConfig, SourceKind,
+};
 
-/// Opens all sources. Remote systems need not be there; files need.
-pub(super) fn open_sources(config: &Config) -> Result<Vec<NatsSource>, StartError> {
-    let open = |source: &CommandSourceConfig| {
-        open_nats(source, config).map_err(|reason| StartError::CommandSource {
-            name: source.name.clone(),
-            reason,
-        })
-    };
-    config.command_sources.iter().map(open).collect()
+/// A command source, ready to run.
+pub(super) enum Source {
+    Nats(NatsSource),
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaSource>),
+    Mqtt(Box<MqttSource>),
 }
 
-fn open_nats(source: &CommandSourceConfig, config: &Config) -> Result<NatsSource, String> {
-    let nats = source.nats.clone();
+impl Source {
+    /// Its configured name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Nats(source) => &source.name,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(source) => &source.name,
+            Self::Mqtt(source) => &source.name,
+        }
+    }
+
+    /// Takes commands until it is dropped.
+    pub(super) async fn run(self, hub: Arc<CommandHub>, up: IntGauge) {
+        match self {
+            Self::Nats(source) => command::nats::run(source, hub, up).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(source) => command::kafka::run(*source, hub, up).await,
+            Self::Mqtt(source) => command::mqtt::run(*source, hub, up).await,
+        }
+    }
+}
+
+/// Opens all sources. Remote systems need not be there; files need.
+pub(super) fn open_sources(config: &Config) -> Result<Vec<Source>, StartError> {
+    let mut sources = Vec::with_capacity(config.command_sources.len());
+    for source in &config.command_sources {
+        let name = &source.name;
+        let opened = match &source.kind {
+            SourceKind::Nats(nats) => open_nats(name, nats.as_ref().clone(), config),
+            #[cfg(feature = "kafka")]
+            SourceKind::Kafka(kafka) => open_kafka(name, kafka, config),
+            SourceKind::Mqtt(mqtt) => open_mqtt(name, mqtt, config),
+        };
+        sources.push(opened.map_err(|reason| StartError::CommandSource {
+            name: name.clone(),
+            reason,
+        })?);
+    }
+    Ok(sources)
+}
+
+/// Largest payload of a command.
+fn most_bytes(config: &Config) -> usize {
+    usize::try_from(config.limits.maximum_packet_size.get()).unwrap_or(usize::MAX)
+}
+
+#[cfg(feature = "kafka")]
+fn open_kafka(name: &str, kafka: &KafkaSourceConfig, config: &Config) -> Result<Source, String> {
+    let mut properties = kafka.properties.clone();
+    if let Some((username, password)) = &kafka.log_in {
+        properties.insert("sasl.username".to_owned(), username.clone());
+        properties.insert("sasl.password".to_owned(), password.read()?);
+    }
+    let access = KafkaAccess {
+        brokers: kafka.brokers.clone(),
+        group: kafka.group.clone(),
+        properties,
+    };
+    let instance = config.instance.as_str().into();
+    let source = KafkaSource::new(name, &access, &kafka.topic, instance)?;
+    Ok(Source::Kafka(Box::new(KafkaSource {
+        reply_topic: kafka.reply_topic.clone(),
+        concurrency: kafka.concurrency,
+        most_bytes: most_bytes(config),
+        ..source
+    })))
+}
+
+fn open_mqtt(name: &str, mqtt: &MqttSourceConfig, config: &Config) -> Result<Source, String> {
+    let MqttSourceConfig {
+        broker,
+        client_id,
+        topic,
+        ..
+    } = mqtt;
+    let filter = match mqtt.shared {
+        true => format!("$share/{client_id}/{topic}"),
+        false => topic.clone(),
+    };
+    let own_id = format!("{client_id}-{}", config.instance);
+    let tls = || {
+        Ok::<_, String>(MqttTls {
+            trust: key_material::trust(&mqtt.tls)?,
+            identity: key_material::identity(&mqtt.tls)?,
+            any_host_name: mqtt.tls.any_host_name,
+        })
+    };
+    let tls = broker.tls.then(tls).transpose()?;
+    let at = (broker.host.as_str(), broker.port);
+    let source = MqttSource::new(name, at, (own_id, filter), tls.as_ref())?;
+    let log_in = mqtt.log_in.as_ref();
+    let credentials = log_in.map(|(user, password)| Ok((user.clone(), password.read()?)));
+    Ok(Source::Mqtt(Box::new(MqttSource {
+        version: mqtt.version,
+        session_expiry: mqtt.session_expiry,
+        credentials: credentials.transpose().map_err(|error: String| error)?,
+        concurrency: u16::try_from(mqtt.concurrency).unwrap_or(u16::MAX),
+        most_bytes: most_bytes(config),
+        instance: config.instance.as_str().into(),
+        ..source
+    })))
+}
+
+fn open_nats(name: &str, nats: NatsSourceConfig, config: &Config) -> Result<Source, String> {
     // What is wrong with files is said at the start, where somebody reads it.
     connect_options(&nats.access)?;
-    Ok(NatsSource {
-        name: source.name.clone(),
+    Ok(Source::Nats(NatsSource {
+        name: name.to_owned(),
         servers: servers(&nats.access)?,
         subjects: nats.subjects.clone(),
         group: nats.group.clone(),
         concurrency: nats.concurrency,
-        most_bytes: usize::try_from(config.limits.maximum_packet_size.get()).unwrap_or(usize::MAX),
+        most_bytes: most_bytes(config),
         options: Box::new(move || connect_options(&nats.access)),
-    })
+    }))
 }
 
 /// Opens the line to the other instances, if there may be any.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use landfall_registry::{Options, Registry};
 use tokio::net::TcpListener;
@@ -18,10 +18,12 @@ use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::command::CommandHub;
-use crate::command::held::{self, HeldCommands, HeldOptions};
+use crate::command::held::{HeldCommands, HeldOptions};
 use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
 use crate::listener::tls::LoadError;
 use crate::listener::{self, Bound, Entrance, Listening};
+use crate::own_file;
+use crate::records::{DeadSessions, Records};
 use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::telemetry::{ProcessCollector, SinkCollector, Telemetry};
@@ -43,9 +45,9 @@ pub enum StartError {
     /// The registry cannot be opened; the error names its file.
     #[error(transparent)]
     Registry(#[from] landfall_registry::OpenError),
-    /// The file of held commands cannot be used; the error names it.
+    /// A file of the data folder cannot be used; the error names it.
     #[error(transparent)]
-    Held(#[from] held::OpenError),
+    File(#[from] own_file::OpenError),
     /// The API's first token cannot be read or made; the error names its file.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -208,6 +210,7 @@ fn open(
     cluster: Option<ClusterOptions>,
 ) -> Result<Shared, StartError> {
     let token = Token::load_or_create(&config.api.token_file)?;
+    let (records, dead) = open_records(&config)?;
     let sinks = open_sinks(&config, &registry)?;
     let mut telemetry = Telemetry::new()?;
     if config.telemetry.is_some() {
@@ -249,13 +252,30 @@ fn open(
         rules: RuleBook::default(),
         throttle,
         sessions,
+        records,
+        dead: Arc::new(dead),
         hub,
         cluster,
         telemetry,
         clock: Clock::start(),
         places,
+        changes_seen: AtomicU64::new(0),
         reload: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
         was_ready: AtomicBool::new(false),
     })
+}
+
+fn open_records(config: &Config) -> Result<(Records, DeadSessions), StartError> {
+    let path = config.sessions_file();
+    if config.session_records {
+        return Ok(Records::open(&path)?);
+    }
+    if path.exists() {
+        tracing::warn!(
+            file = %path.display(),
+            "sessions that were recorded before are not looked at: `session_records` is off"
+        );
+    }
+    Ok((Records::none(), DeadSessions::default()))
 }

@@ -87,6 +87,22 @@ impl Client {
         Self::accepted(server, &connect)
     }
 
+    /// Connects to a server that may be away, or send it away.
+    pub(crate) fn try_accepted(address: SocketAddr, connect: &Connect) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).ok()?;
+        stream.set_nodelay(true).ok()?;
+        let socket = stream.try_clone().ok()?;
+        let mut client = Self::over(Box::new(stream), socket, connect.version);
+        client.send(&connect.encode());
+        match client.receive() {
+            Received::Packet(packet) if packet.kind() == kind::CONNACK => {
+                (packet.reason() == 0).then_some(client)
+            }
+            _ => None,
+        }
+    }
+
     /// Connects, and is accepted.
     #[track_caller]
     pub(crate) fn accepted(server: &Server, connect: &Connect) -> Self {

@@ -1,21 +1,22 @@
 //! The file of held commands; every method blocks.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, Row, params};
 
-use super::error::OpenError;
 use super::index::{Index, Key};
 use super::{HeldCommand, NewHeld};
+use crate::own_file::{self, Kind, Lock, OpenError};
 
-/// `application_id` in the file's header: "LfCm".
-const APPLICATION_ID: i64 = 0x4c66_436d;
-/// `user_version` in the file's header.
-const VERSION: i64 = 1;
+const KIND: Kind = Kind {
+    what: "held commands",
+    // "LfCm".
+    application_id: 0x4c66_436d,
+    version: 1,
+    schema: SCHEMA,
+};
 
 /// Times are milliseconds since 1970, UTC; `user_properties` is a JSON array of pairs.
 /// AUTOINCREMENT: a number is never used again, so that nobody revokes another command than meant.
@@ -37,23 +38,18 @@ CREATE INDEX held_by_device ON held (application, device, id);
 CREATE INDEX held_by_end ON held (expires);
 ";
 
-/// Other programs may look at the file; this long a lock of theirs is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
 pub(super) struct Database {
     connection: Mutex<Connection>,
-    /// Keeps other processes out.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Database {
     /// Opens the file, makes or checks its schema, and counts what it holds.
     pub(super) fn open(path: &Path) -> Result<(Self, Index), OpenError> {
-        let lock = lock(path)?;
-        create_private(path)?;
-        let connection = Connection::open(path).map_err(|e| OpenError::unusable(path, &e))?;
-        check_schema(path, &connection)?;
-        let index = configure(&connection).and_then(|()| count(&connection));
+        let (connection, lock) = own_file::open(path, &KIND)?;
+        // What was delivered or revoked is not left in the file.
+        let cleaning = connection.pragma_update(None, "secure_delete", "on");
+        let index = cleaning.and_then(|()| count(&connection));
         let index = index.map_err(|error| OpenError::unusable(path, &error))?;
         let database = Self {
             connection: Mutex::new(connection),
@@ -134,70 +130,6 @@ impl Database {
         )?;
         expire.query_map([milliseconds(now)], removed)?.collect()
     }
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let unusable = |reason: String| OpenError::unusable(path, &reason);
-    let file = private().open(&name).map_err(|e| unusable(e.to_string()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(unusable("another process has it open".to_owned())),
-        Err(TryLockError::Error(error)) => Err(unusable(error.to_string())),
-    }
-}
-
-/// Payloads are for nobody else.
-fn create_private(path: &Path) -> Result<(), OpenError> {
-    let created = private().open(path);
-    created.map_err(|error| OpenError::unusable(path, &error))?;
-    Ok(())
-}
-
-fn private() -> OpenOptions {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true).mode(0o600);
-    options
-}
-
-fn check_schema(path: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(unusable)?;
-    let pragma = |name: &str| -> rusqlite::Result<i64> {
-        connection.pragma_query_value(None, name, |row| row.get(0))
-    };
-    let tables = "SELECT count(*) FROM sqlite_schema";
-    let tables: i64 = connection
-        .query_row(tables, [], |row| row.get(0))
-        .map_err(unusable)?;
-    if tables == 0 {
-        let create = format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
-             PRAGMA user_version = {VERSION}; COMMIT;"
-        );
-        return connection.execute_batch(&create).map_err(unusable);
-    }
-    let path = || path.to_owned();
-    if pragma("application_id").map_err(unusable)? != APPLICATION_ID {
-        return Err(OpenError::Foreign { path: path() });
-    }
-    match pragma("user_version").map_err(unusable)? {
-        found if found > VERSION => Err(OpenError::Newer {
-            path: path(),
-            found,
-            known: VERSION,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    // What a sender was told to be held survives a power cut.
-    connection.pragma_update(None, "synchronous", "full")?;
-    // What was delivered or revoked is not left in the file.
-    connection.pragma_update(None, "secure_delete", "on")
 }
 
 fn count(connection: &Connection) -> rusqlite::Result<Index> {

@@ -19,10 +19,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::UserProperty;
+use crate::own_file::OpenError;
 use database::Database;
 use delivery::Desks;
 pub use delivery::sweep;
-pub use error::{HeldError, OpenError};
+pub use error::HeldError;
 use index::{Index, Key};
 
 /// How much is kept.

@@ -7,7 +7,7 @@ use landfall_events::sink::kafka::KafkaMode;
 use landfall_events::template::Template;
 use serde::Deserialize;
 
-use super::{DEFAULT_QUEUE, Secret, queue_bytes};
+use super::{DEFAULT_QUEUE, Secret, broker_log_in, queue_bytes};
 
 /// `kafka`: produces events to Kafka (CloudEvents Kafka binding). Accepted means acknowledged by all
 /// in-sync replicas; the producer is idempotent.
@@ -54,10 +54,20 @@ struct Raw {
 /// A property may be written as what it is.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Property {
+pub(in crate::config) enum Property {
     Text(String),
     Number(i64),
     Switch(bool),
+}
+
+impl From<Property> for String {
+    fn from(value: Property) -> Self {
+        match value {
+            Property::Text(text) => text,
+            Property::Number(number) => number.to_string(),
+            Property::Switch(switch) => switch.to_string(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -72,32 +82,14 @@ impl TryFrom<Raw> for KafkaSinkConfig {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        let log_in = match (
-            raw.username,
-            Secret::either("password", raw.password, raw.password_file)?,
-        ) {
-            (None, None) => None,
-            (Some(username), Some(password)) => Some((username, password)),
-            _ => return Err("`username` and `password` belong together".to_owned()),
-        };
+        let log_in = broker_log_in(raw.username, raw.password, raw.password_file)?;
         if raw.brokers.trim().is_empty() {
             return Err("`brokers` names none".to_owned());
         }
         if !(1..=1_000_000).contains(&raw.window) {
             return Err("`window` is 1 to 1000000".to_owned());
         }
-        let text = |(name, value): (String, Property)| {
-            let value = match value {
-                Property::Text(text) => text,
-                Property::Number(number) => number.to_string(),
-                Property::Switch(switch) => switch.to_string(),
-            };
-            (name, value)
-        };
-        let mut properties: BTreeMap<_, _> = raw.properties.into_iter().map(text).collect();
-        if log_in.is_some() {
-            use_log_in(&mut properties)?;
-        }
+        let properties = properties(raw.properties, log_in.is_some())?;
         Ok(Self {
             brokers: raw.brokers,
             topic: Template::parse(&raw.topic).map_err(|error| format!("`topic`: {error}"))?,
@@ -111,6 +103,19 @@ impl TryFrom<Raw> for KafkaSinkConfig {
             queue_bytes: raw.queue_bytes,
         })
     }
+}
+
+/// Properties as librdkafka takes them; those of a log-in, if there is one, among them.
+pub(in crate::config) fn properties(
+    written: BTreeMap<String, Property>,
+    logs_in: bool,
+) -> Result<BTreeMap<String, String>, String> {
+    let written = written.into_iter();
+    let mut properties = written.map(|(name, value)| (name, value.into())).collect();
+    if logs_in {
+        use_log_in(&mut properties)?;
+    }
+    Ok(properties)
 }
 
 /// librdkafka takes no notice of a user name unless both of these say so.

@@ -26,7 +26,10 @@ pub use file::FileSinkConfig;
 pub use http::{HttpLogIn, HttpSinkConfig};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaSinkConfig;
-pub use mqtt::MqttSinkConfig;
+#[cfg(feature = "kafka")]
+pub(super) use kafka::{Property, properties as kafka_properties};
+pub use mqtt::{Broker, MqttSinkConfig};
+pub(super) use mqtt::{Version as BrokerVersion, log_in as broker_log_in};
 pub use nats::{NatsLogIn, NatsSinkConfig, NatsTlsFiles};
 pub use secret::Secret;
 pub use tls::{Identity, KeyStore, Material, TlsClientConfig};

@@ -103,12 +103,35 @@ struct Raw {
 }
 
 #[derive(Default, Deserialize)]
-enum Version {
+pub(in crate::config) enum Version {
     #[default]
     #[serde(rename = "5")]
     V5,
     #[serde(rename = "3.1.1")]
     V311,
+}
+
+impl From<Version> for MqttVersion {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::V5 => Self::V5,
+            Version::V311 => Self::V311,
+        }
+    }
+}
+
+/// User name and password, both or none.
+pub(in crate::config) fn log_in(
+    username: Option<String>,
+    password: Option<String>,
+    password_file: Option<PathBuf>,
+) -> Result<Option<(String, Secret)>, String> {
+    let password = Secret::either("password", password, password_file)?;
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(username), Some(password)) => Ok(Some((username, password))),
+        _ => Err("`username` and `password` belong together".to_owned()),
+    }
 }
 
 /// `role`: a consumer is a source of commands.
@@ -135,24 +158,16 @@ impl TryFrom<Raw> for MqttSinkConfig {
         let broker = Broker::parse(&raw.url).map_err(|reason| format!("`url`: {reason}"))?;
         if !matches!(raw.role, Role::Producer) {
             return Err(
-                "`role`: a sink is a producer; `consumer` and `both` are not available in \
-                        this version"
+                "`role`: a sink is a producer; a consumer is a section [[command_sources]] of type \
+                        mqtt, beside the sink for both roles"
                     .to_owned(),
             );
         }
         if !broker.tls && raw.tls.is_some() {
             return Err("`tls` is for mqtts://".to_owned());
         }
-        let password = Secret::either("password", raw.password, raw.password_file)?;
-        let log_in = match (raw.username, password) {
-            (None, None) => None,
-            (Some(username), Some(password)) => Some((username, password)),
-            _ => return Err("`username` and `password` belong together".to_owned()),
-        };
-        let version = match raw.version {
-            Version::V5 => MqttVersion::V5,
-            Version::V311 => MqttVersion::V311,
-        };
+        let log_in = log_in(raw.username, raw.password, raw.password_file)?;
+        let version = MqttVersion::from(raw.version);
         let mode = match (raw.mode, version) {
             (Some(Mode::Binary), MqttVersion::V311) => {
                 return Err(
@@ -218,7 +233,7 @@ impl TryFrom<Raw> for MqttSinkConfig {
 }
 
 impl Broker {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::config) fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         let (tls, port) = match url.scheme() {
             "mqtt" => (false, 1883),

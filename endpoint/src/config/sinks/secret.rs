@@ -51,7 +51,7 @@ impl Secret {
         }
     }
 
-    pub(super) fn start_at(&mut self, folder: &Path) {
+    pub(in crate::config) fn start_at(&mut self, folder: &Path) {
         if let Self::File(path) = self {
             *path = folder.join(&path);
         }

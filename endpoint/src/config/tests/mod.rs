@@ -54,6 +54,7 @@ fn the_least_configuration_has_the_documented_defaults() {
     let config = parse(LEAST);
     assert_eq!(config.instance, "landfall");
     assert_eq!(config.data_dir, Path::new("/etc/landfall/data"));
+    assert!(config.session_records);
     assert_eq!(
         config.registry_file(),
         Path::new("/etc/landfall/data/registry.db")

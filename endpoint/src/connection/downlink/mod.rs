@@ -137,6 +137,12 @@ impl Downlink {
         self.rest();
     }
 
+    /// Whether no command is begun that still has to be acknowledged.
+    pub(super) fn is_settled(&self) -> bool {
+        let settled = |work: &Work| work.begun.is_empty() && work.checking.is_none();
+        self.0.as_deref().is_none_or(settled)
+    }
+
     /// Gives the memory back once all is settled.
     fn rest(&mut self) {
         if self.0.as_ref().is_some_and(|work| work.is_done()) {

@@ -28,6 +28,9 @@ pub(super) fn write(session: &mut Session, message: &Message) -> Result<QoS, Wri
         payload,
         delivery,
     } = message;
+    if delivery.topic.contains(['+', '#']) {
+        return Err(WriteError::Failed(SessionFailure::NoTopic));
+    }
     let identifiers = encoded(&delivery.identifiers);
     // [MQTT-3.3.2-6]: what is left of it; [MQTT-3.3.2-5]: nothing left, nothing sent.
     let expiry = command.seconds_left();

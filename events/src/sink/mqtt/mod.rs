@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use connection::{Broker, Connection};
 use message::Message;
 pub use options::{MqttError, MqttMode, MqttOptions, MqttTls, MqttVersion};
+pub use tls::client_config;
 
 use super::remote::{Courier, Outcome, Remote, RemoteOptions, Ticket};
 use crate::record::Record;

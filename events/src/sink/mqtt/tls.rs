@@ -13,7 +13,12 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::{MqttError, MqttTls};
 
-pub(super) fn client_config(options: &MqttTls) -> Result<Arc<ClientConfig>, MqttError> {
+/// What a client of a broker needs for TLS.
+///
+/// # Errors
+///
+/// [`MqttError::Trust`] and [`MqttError::Identity`]: what cannot be read.
+pub fn client_config(options: &MqttTls) -> Result<Arc<ClientConfig>, MqttError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = Arc::new(roots(options.trust.as_deref())?);
     let not_trusted = |error: &dyn std::fmt::Display| MqttError::Trust(error.to_string());

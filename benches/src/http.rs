@@ -1,4 +1,4 @@
-//! The few HTTP requests that make Landfall's devices: HTTP/1.1 on one connection.
+//! HTTP requests to Landfall's API: HTTP/1.1 on one connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,14 +11,14 @@ const MAX_BODY: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to the API.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     address: SocketAddr,
     token: String,
 }
 
 impl Client {
-    pub(super) fn connect(address: SocketAddr, token: &str) -> Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, token: &str) -> Result<Self> {
         let connecting = || Error::machine(format!("connect to {address}"));
         let stream = TcpStream::connect(address).map_err(connecting())?;
         stream.set_nodelay(true).map_err(connecting())?;
@@ -35,23 +35,34 @@ impl Client {
     /// Posts a JSON document.
     ///
     /// # Errors
-    /// `Server` for any status but 200 to 299.
-    pub(super) fn post(&mut self, path: &str, document: &serde_json::Value) -> Result<()> {
+    /// As [`Client::post`].
+    pub(crate) fn post_json(&mut self, path: &str, document: &serde_json::Value) -> Result<()> {
         let body = document.to_string();
-        let request = format!(
+        self.post(path, "application/json", body.as_bytes())?;
+        Ok(())
+    }
+
+    /// Posts a body and returns the answer's.
+    ///
+    /// # Errors
+    /// `Server` for any status but 200 to 299.
+    pub(crate) fn post(&mut self, path: &str, content_type: &str, body: &[u8]) -> Result<String> {
+        let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
             self.address,
             self.token,
             body.len()
-        );
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
         self.stream
             .get_mut()
-            .write_all(request.as_bytes())
+            .write_all(&request)
             .map_err(Error::machine("write to the API"))?;
         let (status, body) = read_answer(&mut self.stream)?;
         if (200..300).contains(&status) {
-            return Ok(());
+            return Ok(body);
         }
         Err(ServerFault::RefusedRequest {
             request: format!("POST {path}"),

@@ -1,0 +1,178 @@
+//! Who else has a device: asked when one of its clients connects, and before it is said to be gone.
+//!
+//! A client that connects is *claimed*: every other instance ends its older session, waits until its
+//! will and `false` event are accepted, and answers; only then is the new one entered and said to be
+//! connected. An instance that does not answer in time is not waited for: when it goes on, it asks in
+//! its turn before it says anything of the session, learns of the later one, and says nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Request;
+use futures_util::future::join_all;
+use landfall_protocol::ReasonCode;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::wire::{Appeared, Known, Question, Roll};
+use super::{ANSWER, Cluster};
+use crate::connection::{Identity, settle_device};
+use crate::records::Epoch;
+use crate::server::Shared;
+
+/// After its line is up, an instance has heard of the others within this time.
+const HEARD: Duration = Duration::from_millis(1_200);
+/// An instance that has just started does not wait longer for its line.
+const START: Duration = Duration::from_secs(3);
+/// Connections of one message of a roll.
+const ROLL: usize = 250;
+
+/// What other instances know of a client's device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Another client of the device is connected to another instance, or this one by a later
+    /// session.
+    pub elsewhere: bool,
+    /// The epoch of a later session of the same client.
+    pub later: Option<Epoch>,
+}
+
+impl Cluster {
+    /// Has the client's older sessions on other instances ended, and what is due of them accepted.
+    /// An instance that takes longer than a second is not waited for.
+    pub async fn claim(
+        &self,
+        application: &str,
+        device: &str,
+        client_id: &str,
+        epoch: Epoch,
+    ) -> Standing {
+        self.settled().await;
+        self.ask_all(&Question {
+            id: self.id.clone(),
+            application: application.to_owned(),
+            device: device.to_owned(),
+            client_id: client_id.to_owned(),
+            epoch,
+            claims: true,
+        })
+        .await
+    }
+
+    /// What the others know of the device of a session that is over.
+    pub async fn standing(&self, who: &Identity) -> Standing {
+        self.ask_all(&Question {
+            id: self.id.clone(),
+            application: who.application.to_string(),
+            device: who.device.to_string(),
+            client_id: who.client_id.to_string(),
+            epoch: who.epoch,
+            claims: false,
+        })
+        .await
+    }
+
+    /// Waits, after the start alone, until this instance has heard of the others, if it can.
+    pub async fn settled(&self) {
+        let given_up = self.started + START;
+        let mut up = self.up.subscribe();
+        if Instant::now() >= given_up {
+            return;
+        }
+        let heard = async {
+            // The sender lives in `self`.
+            if let Ok(up) = up.wait_for(Option::is_some).await.map(|up| *up)
+                && let Some(up) = up
+            {
+                sleep_until(up + HEARD).await;
+            }
+        };
+        let _ = tokio::time::timeout_at(given_up, heard).await;
+    }
+
+    async fn ask_all(&self, question: &Question) -> Standing {
+        let peers = self.peers.reachable();
+        let (Some(client), false) = (self.client(), peers.is_empty()) else {
+            return Standing::default();
+        };
+        let Ok(payload) = serde_json::to_vec(question) else {
+            return Standing::default();
+        };
+        let payload = bytes::Bytes::from(payload);
+        let asked = peers.into_iter().map(|peer| {
+            let request = Request::new()
+                .payload(payload.clone())
+                .timeout(Some(ANSWER));
+            let answer = client.send_request(self.to_one(&peer, "who"), request);
+            async move { serde_json::from_slice::<Known>(&answer.await.ok()?.payload).ok() }
+        });
+        let mut standing = Standing::default();
+        for known in join_all(asked).await.into_iter().flatten() {
+            standing.elsewhere |= known.connected;
+            standing.later = standing.later.max(known.later);
+        }
+        standing
+    }
+
+    /// Answers another instance's question.
+    pub(super) async fn answer(&self, question: &Question, shared: &Arc<Shared>) -> Known {
+        let Question {
+            id,
+            application,
+            device,
+            client_id,
+            epoch,
+            claims,
+        } = question;
+        shared.records.clock().seen(*epoch);
+        let sessions = &shared.sessions;
+        let mut later = None;
+        let mut parting = Vec::new();
+        for link in sessions.of_device(application, device) {
+            if *link.identity.client_id != **client_id {
+                continue;
+            }
+            if (link.identity.epoch, &self.id) > (*epoch, id) {
+                later = later.max(Some(link.identity.epoch));
+            } else if *claims {
+                link.close(ReasonCode::SESSION_TAKEN_OVER);
+                parting.push(link.parted());
+            }
+        }
+        if *claims {
+            let gone = async {
+                settle_device(shared, application, device).await;
+                let last = sessions.parting_of(application, device);
+                parting.extend(last.iter().map(|link| link.parted()));
+                join_all(parting).await;
+            };
+            // The other side does not wait longer either.
+            let _ = timeout(ANSWER, gone).await;
+        }
+        Known {
+            connected: later.is_some() || sessions.has_other(application, device, client_id),
+            later,
+        }
+    }
+
+    /// Tells an instance that has been away who is connected here: of two sessions of one client the
+    /// later one stays.
+    pub(super) async fn call_roll(&self, peer: &str, shared: &Shared) {
+        let Some(client) = self.client() else { return };
+        for links in shared.sessions.all().chunks(ROLL) {
+            let connected = links
+                .iter()
+                .map(|link| Appeared::of(&self.id, &link.identity));
+            let roll = Roll {
+                connected: connected.collect(),
+            };
+            let Ok(payload) = serde_json::to_vec(&roll) else {
+                return;
+            };
+            let told = client.publish(self.to_one(peer, "roll"), payload.into());
+            if let Err(error) = told.await {
+                tracing::debug!(%error, "another instance could not be told who is connected");
+                return;
+            }
+        }
+    }
+}

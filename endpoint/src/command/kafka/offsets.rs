@@ -1,0 +1,116 @@
+//! Which records are done: an offset may be committed when it and all before it are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Topic and partition.
+pub(super) type Place = (String, i32);
+
+/// The partitions that this consumer has.
+#[derive(Clone, Default)]
+pub(super) struct Offsets(Arc<Mutex<HashMap<Place, Arc<Partition>>>>);
+
+/// The records of one partition that are under way.
+#[derive(Default)]
+struct Partition(Mutex<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    under_way: BTreeSet<i64>,
+    /// One behind the last record that was taken.
+    next: i64,
+    /// The last that was given to be committed.
+    told: i64,
+    /// Another consumer has the partition, or it will be read again.
+    lost: bool,
+}
+
+/// A record that is under way.
+pub(super) struct Taken {
+    partition: Arc<Partition>,
+    offset: i64,
+}
+
+impl Offsets {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Arc<Partition>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A record has come.
+    pub(super) fn take(&self, place: Place, offset: i64) -> Taken {
+        let partition = Arc::clone(self.lock().entry(place).or_default());
+        let mut progress = partition.lock();
+        progress.under_way.insert(offset);
+        progress.next = offset + 1;
+        drop(progress);
+        Taken { partition, offset }
+    }
+
+    /// A partition goes elsewhere: what is under way of it is no longer ours to commit.
+    pub(super) fn lose(&self, place: &Place) {
+        if let Some(partition) = self.lock().remove(place) {
+            partition.lock().lost = true;
+        }
+    }
+}
+
+impl Partition {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// The record is done. `commit` is given the offset up to which all are, if it has moved on;
+    /// offsets of a partition come to it in their order.
+    pub(super) fn done(self, commit: impl FnOnce(i64)) {
+        let mut progress = self.partition.lock();
+        progress.under_way.remove(&self.offset);
+        let first = progress.under_way.first().copied();
+        let up_to = first.unwrap_or(progress.next);
+        if !progress.lost && up_to > progress.told {
+            progress.told = up_to;
+            commit(up_to);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        ("t".to_owned(), 0)
+    }
+
+    fn committed(taken: Taken) -> Option<i64> {
+        let mut committed = None;
+        taken.done(|offset| committed = Some(offset));
+        committed
+    }
+
+    #[test]
+    fn an_offset_is_committed_when_all_before_it_are_done() {
+        let offsets = Offsets::default();
+        let take = |offset| offsets.take(place(), offset);
+        let (a, b, c) = (take(5), take(6), take(9));
+        assert_eq!(committed(b), None);
+        assert_eq!(committed(a), Some(9), "compaction leaves gaps");
+        assert_eq!(committed(c), Some(10));
+        let other = offsets.take(("t".to_owned(), 1), 3);
+        let d = take(10);
+        assert_eq!(committed(d), Some(11), "other partitions have their own");
+        assert_eq!(committed(other), Some(4));
+    }
+
+    #[test]
+    fn what_is_under_way_of_a_lost_partition_is_not_committed() {
+        let offsets = Offsets::default();
+        let before = offsets.take(place(), 5);
+        offsets.lose(&place());
+        // It has come back, and is read again.
+        let after = offsets.take(place(), 5);
+        assert_eq!(committed(before), None);
+        assert_eq!(committed(after), Some(6));
+    }
+}

@@ -1,0 +1,212 @@
+//! What is said of a session that is over: its will, and that the device is gone.
+//!
+//! The same for a connection that ends and for a session of a process that died. The session's
+//! record is removed when every required sink has accepted what was said.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use landfall_events::event::Timestamp;
+use landfall_events::sink::Sequence;
+
+use super::asking::note_registration;
+use super::link::Farewell;
+use super::owned::OwnedPublish;
+use super::registering::Asked;
+use super::ruling::{Ruled, Tries};
+use super::uplink::{Arrival, Uplink};
+use super::verdict::Verdict;
+use super::{Link, Scratch};
+use crate::cluster::Standing;
+use crate::server::Shared;
+use crate::telemetry::WillDropped;
+
+/// A session that is over.
+pub(super) struct Departing<'s> {
+    pub(super) shared: &'s Arc<Shared>,
+    pub(super) link: &'s Arc<Link>,
+    pub(super) uplink: &'s mut Uplink,
+    /// The number of its last publish.
+    pub(super) last: Sequence,
+    /// How long the will may wait for room in a sink, and as long again for a rule's endpoints.
+    pub(super) patience: Duration,
+}
+
+impl Departing<'_> {
+    /// For a connection: says what is to be said and takes it out of the table; the device's last
+    /// one leaves an event.
+    pub(super) async fn depart(mut self, will: Option<&OwnedPublish>) {
+        let standing = self.standing().await;
+        let will = self.leave_will(will, &standing).await;
+        self.begin_parting();
+        let mut last = will;
+        self.shared.clone().sessions.remove(self.link, || {
+            if !standing.elsewhere {
+                last = Some(self.say_gone());
+            }
+        });
+        self.part(last);
+    }
+
+    /// For a session of a process that died: the device's last one leaves an event.
+    pub(super) async fn conclude(mut self, will: Option<&OwnedPublish>, is_last: bool) {
+        let standing = self.standing().await;
+        let mut last = self.leave_will(will, &standing).await;
+        self.begin_parting();
+        if is_last && !standing.elsewhere {
+            last = Some(self.say_gone());
+        }
+        self.part(last);
+    }
+
+    /// What other instances know of the device; where there are none, nothing.
+    async fn standing(&self) -> Standing {
+        match &self.shared.cluster {
+            Some(cluster) => cluster.standing(&self.link.identity).await,
+            None => Standing::default(),
+        }
+    }
+
+    /// Returns the will's number.
+    async fn leave_will(
+        &mut self,
+        will: Option<&OwnedPublish>,
+        standing: &Standing,
+    ) -> Option<Sequence> {
+        let will = will?;
+        // The client's later session has spoken by now; an older one's will would contradict it.
+        let published = match standing.later {
+            Some(_) => Err("superseded"),
+            None => self.publish_will(will).await,
+        };
+        match published {
+            Ok(()) => Some(self.last),
+            Err(cause) => {
+                let link = self.link;
+                WillDropped { link, cause }.emit(&self.shared.telemetry);
+                None
+            }
+        }
+    }
+
+    /// By the same rules as a publish `[MQTT-3.1.2-8]`. `Err`: why it was not, for log and metric.
+    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<(), &'static str> {
+        let room = room_comes(self.link, self.uplink);
+        if tokio::time::timeout(self.patience, room).await.is_err() {
+            return Err("no_room");
+        }
+        self.last += 1;
+        let mut verdict = self.try_will(will, None);
+        // Asked about, and then, maybe, registered.
+        for _ in 0..2 {
+            let registry = &self.shared.registry;
+            let (device, question) = match &verdict {
+                Verdict::Ask(device) => (device.clone(), self.uplink.look_up(device, registry)),
+                Verdict::Register(device) => {
+                    (device.clone(), self.uplink.registration(device, registry))
+                }
+                _ => break,
+            };
+            let asked = question.await.map_err(|_| "registry_unavailable")?;
+            note_registration(self.link, self.shared, &device, &asked);
+            verdict = self.try_will(will, Some(&asked));
+        }
+        if let Verdict::Consult(consultation) = verdict {
+            let settled = consultation.settle(Tries::Any);
+            verdict = match tokio::time::timeout(self.patience, settled).await {
+                Ok(Some(ruled)) => self.hand_over_will(ruled),
+                Ok(None) | Err(_) => Verdict::NoRoom,
+            };
+        }
+        match verdict {
+            Verdict::Taken => {
+                self.shared.telemetry.publishes_taken.inc();
+                Ok(())
+            }
+            Verdict::Dropped => {
+                self.shared.telemetry.publishes_forgotten.inc();
+                Ok(())
+            }
+            Verdict::Refused(_, because, _) => Err(because.as_str()),
+            Verdict::NoRoom | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {
+                Err("no_room")
+            }
+        }
+    }
+
+    fn try_will(&mut self, will: &OwnedPublish, asked: Option<&Asked>) -> Verdict {
+        let arrival = Arrival {
+            sequence: self.last,
+            time: Timestamp::now(),
+            registry: &self.shared.registry,
+            asked,
+        };
+        let mut scratch = Scratch::take(self.shared.sinks.all().len());
+        let verdict = self.uplink.publish(&will.borrow(), &arrival, &mut scratch);
+        self.uplink.hand_over(&mut scratch);
+        scratch.give_back();
+        verdict
+    }
+
+    /// The will that the endpoints of the application's rules have decided on.
+    fn hand_over_will(&mut self, ruled: Ruled) -> Verdict {
+        let mut scratch = Scratch::take(self.shared.sinks.all().len());
+        let verdict = self.uplink.ruled(ruled, self.last, &mut scratch);
+        self.uplink.hand_over(&mut scratch);
+        scratch.give_back();
+        verdict
+    }
+
+    /// The event of the device's last connection; returns its number.
+    fn say_gone(&mut self) -> Sequence {
+        self.last += 1;
+        let mut scratch = Scratch::take(self.shared.sinks.all().len());
+        self.uplink.connection_event(false, self.last, &mut scratch);
+        self.uplink.hand_over(&mut scratch);
+        scratch.give_back();
+        self.last
+    }
+
+    /// Other instances may wait for the end of this session.
+    fn begin_parting(&self) {
+        if self.shared.cluster.is_some() {
+            self.shared.sessions.part(self.link);
+        }
+    }
+
+    /// All is said; `last` is the number of the last event, if there was any.
+    fn part(&self, last: Option<Sequence>) {
+        let who = &self.link.identity;
+        let (application, device) = (Arc::clone(&who.application), Arc::clone(&who.device));
+        let (shared, epoch) = (Arc::clone(self.shared), who.epoch);
+        self.link.part(Farewell {
+            last: last.unwrap_or(0),
+            required: self.uplink.required(),
+            then: Box::new(move || {
+                shared.records.forget(epoch);
+                if shared.cluster.is_some() {
+                    shared.sessions.parted(&application, &device, epoch);
+                }
+            }),
+        });
+    }
+}
+
+/// Waits for room in the sinks.
+async fn room_comes(link: &Link, uplink: &Uplink) {
+    poll_fn(|cx| {
+        let _ = link.news();
+        if uplink.has_room() {
+            return Poll::Ready(());
+        }
+        if link.sleep(cx.waker()) {
+            uplink.wait_for_room();
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,131 @@
+//! Sessions of a process that died: their wills and `false` events come once, before new connections
+//! of their devices.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use landfall_protocol::Version;
+use landfall_registry::Found;
+use tokio::time::sleep;
+
+use super::departing::Departing;
+use super::owned::OwnedPublish;
+use super::uplink::Uplink;
+use super::{Identity, Link};
+use crate::listener::Peer;
+use crate::records::{Dead, SessionRecord};
+use crate::server::Shared;
+
+/// Devices whose sessions are concluded at once.
+const AT_ONCE: usize = 64;
+/// Between two attempts to ask the registry.
+const RETRY: Duration = Duration::from_secs(1);
+/// What is due waits for room in the sinks, however long.
+const PATIENCE: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Says what is due of all sessions of the process before.
+pub async fn settle_all(shared: Arc<Shared>) {
+    let dead = shared.dead.all();
+    if dead.is_empty() {
+        return;
+    }
+    let devices = dead.len();
+    tracing::warn!(devices, "the last process died under connected devices");
+    for dead in dead.chunks(AT_ONCE) {
+        join_all(dead.iter().map(|dead| settle(&shared, dead))).await;
+    }
+    tracing::info!(devices, "what was due of devices' former sessions is said");
+}
+
+/// Says what is due of a device's sessions of the process before, if anything is.
+pub async fn settle_device(shared: &Arc<Shared>, application: &str, device: &str) {
+    if let Some(dead) = shared.dead.of_device(application, device) {
+        settle(shared, &dead).await;
+    }
+}
+
+async fn settle(shared: &Arc<Shared>, dead: &Arc<Dead>) {
+    let say = || conclude(Arc::clone(shared), Arc::clone(dead));
+    shared.dead.settle(dead, say).await;
+}
+
+async fn conclude(shared: Arc<Shared>, dead: Arc<Dead>) {
+    let Some(first) = dead.sessions.first() else {
+        return;
+    };
+    if let Some(cluster) = &shared.cluster {
+        cluster.settled().await;
+    }
+    let found = look_up(&shared, first).await;
+    let stands = |session: &&SessionRecord| {
+        let uid = found.as_ref().map(|found| found.device.uid());
+        uid == Some(&*session.device_uid)
+    };
+    let last = dead.sessions.iter().rfind(stands);
+    for session in &dead.sessions {
+        match &found {
+            Some(found) if stands(&session) => {
+                let is_last = last.is_some_and(|last| last.epoch == session.epoch);
+                conclude_one(&shared, found.clone(), session, is_last).await;
+            }
+            _ => {
+                // Nobody is left of whom anything could be said.
+                let SessionRecord {
+                    application,
+                    device,
+                    client_id,
+                    ..
+                } = session;
+                tracing::warn!(
+                    application,
+                    device,
+                    client_id,
+                    "deleted since it was connected"
+                );
+                shared.records.forget(session.epoch);
+            }
+        }
+    }
+}
+
+async fn look_up(shared: &Shared, session: &SessionRecord) -> Option<Found> {
+    loop {
+        let found = shared
+            .registry
+            .device(&session.application, &session.device);
+        match found.await {
+            Ok(found) => return found,
+            Err(error) => tracing::warn!(%error, "what is due of former sessions waits"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn conclude_one(shared: &Arc<Shared>, found: Found, session: &SessionRecord, is_last: bool) {
+    let application = shared.sessions.application_name(&session.application);
+    let route = shared.sinks.route(&found.application);
+    let identity = Identity {
+        application: Arc::clone(&application),
+        device: Arc::from(&*session.device),
+        client_id: session.client_id.clone(),
+        peer: Peer::Local,
+        transport: "record",
+        version: Version::V5,
+        since: SystemTime::now(),
+        epoch: session.epoch,
+        credential: None,
+    };
+    let link = Arc::new(Link::new(identity, route.len()));
+    link.finish();
+    let mut uplink = Uplink::new(shared, found, application, route, &link);
+    let will = session.will.as_deref().map(OwnedPublish::of_record);
+    let departing = Departing {
+        shared,
+        link: &link,
+        uplink: &mut uplink,
+        last: 0,
+        patience: PATIENCE,
+    };
+    departing.conclude(will.as_ref(), is_last).await;
+}

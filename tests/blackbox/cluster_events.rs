@@ -1,0 +1,216 @@
+//! Connection events and wills of devices that move between instances, as a consumer of all
+//! instances' events sees them: a broker that each instance's sink publishes to.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::cluster::{Fleet, await_other};
+use crate::harness::Server;
+use crate::harness::documents::{password, shared_devices, user};
+use crate::harness::server::Builder;
+use crate::harness::wait::until;
+use crate::tools::broker::{Broker, Reader};
+use crate::wire::{Client, Connect, Version, Will};
+
+/// Instances that share everything, and the reader of their events.
+struct World {
+    fleet: Fleet,
+    broker: Broker,
+    reader: Reader,
+}
+
+impl World {
+    fn new() -> Self {
+        let broker = Broker::start("allow_anonymous true", &[]);
+        let reader = broker.subscribe(&[]);
+        Self {
+            fleet: Fleet::new(),
+            broker,
+            reader,
+        }
+    }
+
+    fn builder(&self, name: &str) -> Builder {
+        let sink = format!(
+            "[[sinks]]\nname = \"all\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"",
+            self.broker.port()
+        );
+        let builder = self.fleet.postgres.instance(name);
+        builder.settings(&self.fleet.nats.cluster()).settings(&sink)
+    }
+
+    fn pair(&self) -> (Server, Server) {
+        let one = self.builder("one").start_with("app", &shared_devices());
+        let two = self.builder("two").start();
+        await_other(&one);
+        await_other(&two);
+        (one, two)
+    }
+
+    /// What was said of sensor01, in order: channels, and connection events as `true` or `false`.
+    fn story(&self) -> Vec<String> {
+        let messages = self.reader.messages();
+        let said = messages.iter().filter_map(|message| {
+            let topic = message["topic"].as_str()?;
+            let channel = topic.strip_prefix("events/app/sensor01/")?;
+            Some(match &message["payload"]["connected"] {
+                Value::Bool(connected) => connected.to_string(),
+                _ => channel.to_owned(),
+            })
+        });
+        said.collect()
+    }
+
+    #[track_caller]
+    fn wait_story(&self, expected: &[&str]) {
+        until(&format!("{expected:?}, not {:?}", self.story()), || {
+            (self.story() == expected).then_some(())
+        });
+    }
+
+    /// What was said before this is there when it returns.
+    fn pass(&self, server: &Server) {
+        let count = || {
+            let messages = self.reader.messages();
+            let of_gateway = messages
+                .iter()
+                .filter(|message| message["topic"] == "events/app/gateway01/connection");
+            of_gateway.count()
+        };
+        let before = count();
+        Client::device_as(server, Version::V5, "gateway01", "pass").disconnect();
+        until("the gateway's events", || {
+            (count() == before + 2).then_some(())
+        });
+    }
+}
+
+fn sensor(server: &Server, client_id: &str) -> Client {
+    let connect = Connect::new(
+        Version::V5,
+        client_id,
+        &user("sensor01"),
+        password("sensor01"),
+    );
+    let connect = connect.will(Will::new("gone", b"{\"lost\":true}"));
+    Client::accepted(server, &connect)
+}
+
+#[test]
+fn a_take_over_says_gone_before_it_says_connected() {
+    let world = World::new();
+    let (one, two) = world.pair();
+    let mut old = sensor(&one, "c");
+    let mut new = sensor(&two, "c");
+    old.expect_end(0x8E);
+    new.ping();
+    world.wait_story(&["true", "gone", "false", "true"]);
+    let mut back = sensor(&one, "c");
+    new.expect_end(0x8E);
+    back.ping();
+    back.disconnect();
+    world.wait_story(&[
+        "true", "gone", "false", "true", "gone", "false", "true", "false",
+    ]);
+}
+
+#[test]
+fn a_device_is_connected_from_its_first_connection_to_its_last_wherever_they_are() {
+    let world = World::new();
+    let (one, two) = world.pair();
+    let first = sensor(&one, "1");
+    let second = sensor(&two, "2");
+    first.disconnect();
+    world.pass(&one);
+    world.pass(&two);
+    world.wait_story(&["true"]);
+    let third = sensor(&one, "3");
+    second.disconnect();
+    world.pass(&two);
+    world.wait_story(&["true"]);
+    third.disconnect();
+    world.wait_story(&["true", "false"]);
+}
+
+#[test]
+fn an_instance_that_stops_says_gone_before_another_says_connected() {
+    let world = World::new();
+    let (mut one, two) = world.pair();
+    let mut old = sensor(&one, "c");
+    one.terminate();
+    old.expect_end(0x8B);
+    let new = sensor(&two, "c");
+    world.wait_story(&["true", "gone", "false", "true"]);
+    assert!(one.wait().success());
+    new.disconnect();
+    world.wait_story(&["true", "gone", "false", "true", "false"]);
+}
+
+#[test]
+fn what_a_dead_instance_left_is_said_when_it_is_back_unless_the_device_has_gone_on() {
+    let world = World::new();
+    let (mut one, two) = world.pair();
+    let mut lost = sensor(&one, "c");
+    lost.publish_1("alive", b"1");
+    one.kill();
+    one.start_again();
+    world.wait_story(&["true", "alive", "gone", "false"]);
+
+    // Now it is at another instance by the time the dead one is back.
+    await_other(&one);
+    let mut lost = sensor(&one, "c");
+    lost.publish_1("alive", b"1");
+    one.kill();
+    let new = sensor(&two, "c");
+    one.start_again();
+    one.log().wait_for(0, &["will dropped", "superseded"]);
+    world.pass(&one);
+    world.pass(&two);
+    let told = ["true", "alive", "gone", "false", "true", "alive", "true"];
+    world.wait_story(&told);
+    new.disconnect();
+    world.wait_story(&[&told[..], &["false"]].concat());
+}
+
+#[test]
+fn an_instance_that_hung_says_nothing_of_a_session_that_was_taken_over_meanwhile() {
+    let world = World::new();
+    let (mut one, two) = world.pair();
+    let mut old = sensor(&one, "c");
+    old.publish_1("alive", b"1");
+    one.signal(Signal::SIGSTOP);
+    let mut new = sensor(&two, "c");
+    new.publish_1("moved", b"1");
+    one.signal(Signal::SIGCONT);
+    old.expect_end(0x8E);
+    one.log().wait_for(0, &["will dropped", "superseded"]);
+    world.pass(&one);
+    let told = ["true", "alive", "true", "moved"];
+    world.wait_story(&told);
+    new.disconnect();
+    world.wait_story(&[&told[..], &["false"]].concat());
+}
+
+#[test]
+fn after_a_partition_the_later_session_stays_and_is_not_contradicted() {
+    let mut world = World::new();
+    let (one, two) = world.pair();
+    let (mark_one, mark_two) = (one.log().mark(), two.log().mark());
+    world.fleet.nats.kill();
+    one.log().wait_for(mark_one, &["another instance is gone"]);
+    two.log().wait_for(mark_two, &["another instance is gone"]);
+    let mut old = sensor(&one, "c");
+    old.publish_1("one", b"1");
+    let mut new = sensor(&two, "c");
+    new.publish_1("two", b"1");
+    let apart = ["true", "one", "true", "two"];
+    world.wait_story(&apart);
+    world.fleet.nats.start_again();
+    old.expect_end(0x8E);
+    one.log().wait_for(0, &["will dropped", "superseded"]);
+    world.pass(&one);
+    world.wait_story(&apart);
+    new.ping();
+    new.disconnect();
+    world.wait_story(&[&apart[..], &["false"]].concat());
+}
