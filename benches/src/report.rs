@@ -1,9 +1,9 @@
 //! Reports for people: aligned lines, with the unit beside each figure.
 
+use crate::commands;
 use crate::floor::Counts;
 use crate::latency::Summary;
 use crate::measure::cost::Cost;
-use crate::commands;
 use crate::measure::{connect, idle, publish, rate};
 
 /// A report that can be read: name and value of each line.

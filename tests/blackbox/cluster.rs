@@ -28,12 +28,12 @@ impl Fleet {
         }
     }
 
-    fn first(&self, name: &str) -> Server {
+    pub(crate) fn first(&self, name: &str) -> Server {
         let builder = self.postgres.instance(name);
         builder.settings(&self.nats.cluster()).start_shared()
     }
 
-    fn further(&self, name: &str) -> Server {
+    pub(crate) fn further(&self, name: &str) -> Server {
         let builder = self.postgres.instance(name);
         builder.settings(&self.nats.cluster()).start()
     }

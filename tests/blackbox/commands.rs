@@ -135,7 +135,8 @@ fn a_device_whose_name_no_topic_can_have_is_reached_itself_but_by_no_gateway() {
     let server = Server::shared();
     for name in ["a+b", "a#b"] {
         let mut document = behind(name, "gateway01");
-        document["spec"]["authentication"] = json!({ "credentials": [{ "pass": SENDER_PASSWORD }] });
+        document["spec"]["authentication"] =
+            json!({ "credentials": [{ "pass": SENDER_PASSWORD }] });
         server.create_device(APP, &document).expect_status(201);
         let percent = name.replace('+', "%2B").replace('#', "%23");
         let mut gateway = Client::device(&server, Version::V5, "gateway01");

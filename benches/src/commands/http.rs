@@ -6,10 +6,13 @@ use crate::http::Client;
 
 /// One for each worker, spread over the instances.
 pub(super) fn senders(spec: &Spec) -> Result<Vec<Box<dyn Sender>>> {
-    let file = spec.token_file.as_deref().unwrap_or(std::path::Path::new("token"));
+    let file = spec
+        .token_file
+        .as_deref()
+        .unwrap_or(std::path::Path::new("token"));
     let token = std::fs::read_to_string(file).map_err(Error::machine("read the API token"))?;
     let apis = spec.api.iter().cycle().take(spec.workers.into());
-    let sender = |api| {
+    let sender = |api: &std::net::SocketAddr| {
         let sender = Http {
             client: Client::connect(*api, token.trim())?,
             application: spec.application.clone(),

@@ -82,9 +82,15 @@ fn failed(fault: rdkafka::error::KafkaError) -> Error {
 /// A reader of all partitions, from their present ends.
 fn follow(config: &ClientConfig, topic: &str) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = config.create().map_err(failed)?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
+    let metadata = consumer
+        .fetch_metadata(Some(topic), PATIENCE)
+        .map_err(failed)?;
     let mut list = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+    for partition in metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+    {
         let (_, end) = consumer
             .fetch_watermarks(topic, partition.id(), PATIENCE)
             .map_err(failed)?;
@@ -154,7 +160,9 @@ impl Sender for Kafka {
             .key(device)
             .payload(&self.payload)
             .headers(headers);
-        self.producer.send(record).map_err(|(fault, _)| failed(fault))?;
+        self.producer
+            .send(record)
+            .map_err(|(fault, _)| failed(fault))?;
         match told.recv_timeout(PATIENCE) {
             Ok(outcome) if outcome == "acknowledged" => Ok(()),
             Ok(outcome) => Err(ServerFault::NotAcknowledged(outcome).into()),

@@ -172,7 +172,10 @@ impl Load<'_> {
             }
             Ok(latencies)
         })?;
-        Ok((summary, summary.count as f64 / started.elapsed().as_secs_f64()))
+        Ok((
+            summary,
+            summary.count as f64 / started.elapsed().as_secs_f64(),
+        ))
     }
 
     /// Commands are due at a fixed rate, whether or not a worker is free for them.

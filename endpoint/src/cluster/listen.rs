@@ -26,12 +26,23 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Keeps the line to the others until it is dropped.
 pub async fn run(cluster: Arc<Cluster>, shared: Arc<Shared>) {
+    // Ends with this task; it goes on whether or not there is a line.
+    let mut beating = JoinSet::new();
+    beating.spawn(beat(Arc::clone(&cluster)));
     loop {
         match session(&cluster, &shared).await {
             Ok(()) => tracing::warn!("the line to the other instances ended"),
             Err(error) => tracing::warn!(error, "the other instances cannot be reached"),
         }
         sleep(RETRY).await;
+    }
+}
+
+async fn beat(cluster: Arc<Cluster>) {
+    let mut ticks = interval(SIGN);
+    loop {
+        ticks.tick().await;
+        cluster.pulse.beat();
     }
 }
 

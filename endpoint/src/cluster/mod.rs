@@ -3,6 +3,7 @@
 //! - `peers`: who is there; every instance says so twice a second;
 //! - `wire`: what goes over NATS;
 //! - `offer`: a command handed to the instances that may hold its device, and their reports;
+//! - `pulse`: whether this process has hung;
 //! - `standing`: who else has a device, before it is said to be connected or gone;
 //! - `listen`: what the others say, and what is done about it.
 //!
@@ -14,6 +15,7 @@ mod connect;
 mod listen;
 mod offer;
 mod peers;
+mod pulse;
 mod standing;
 mod wire;
 
@@ -35,6 +37,7 @@ pub use connect::ClusterOptions;
 pub use listen::run;
 pub use offer::Reach;
 use peers::Peers;
+use pulse::Pulse;
 pub use standing::Standing;
 pub use wire::ConnectionPage;
 use wire::{Appeared, META};
@@ -55,6 +58,7 @@ pub struct Cluster {
     started: Instant,
     /// Since when NATS is reached.
     up: watch::Sender<Option<Instant>>,
+    pulse: Pulse,
     peers: Peers,
     /// Commands that others were handed, by number: where their reports go.
     open: Mutex<HashMap<u64, Open>>,
@@ -88,6 +92,7 @@ impl Cluster {
             client: RwLock::new(None),
             started: Instant::now(),
             up: watch::Sender::new(None),
+            pulse: Pulse::new(),
             peers: Peers::default(),
             open: Mutex::default(),
             last_number: AtomicU64::new(0),

@@ -20,7 +20,7 @@ use crate::records::Epoch;
 use crate::server::Shared;
 
 /// After its line is up, an instance has heard of the others within this time.
-const HEARD: Duration = Duration::from_millis(1_200);
+pub(super) const HEARD: Duration = Duration::from_millis(1_200);
 /// An instance that has just started does not wait longer for its line.
 const START: Duration = Duration::from_secs(3);
 /// Connections of one message of a roll.
@@ -90,6 +90,9 @@ impl Cluster {
     }
 
     async fn ask_all(&self, question: &Question) -> Standing {
+        if let Some(until) = self.pulse.hears_until() {
+            sleep_until(until).await;
+        }
         let peers = self.peers.reachable();
         let (Some(client), false) = (self.client(), peers.is_empty()) else {
             return Standing::default();

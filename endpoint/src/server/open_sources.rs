@@ -87,13 +87,11 @@ fn open_kafka(name: &str, kafka: &KafkaSourceConfig, config: &Config) -> Result<
         properties,
     };
     let instance = config.instance.as_str().into();
-    let source = KafkaSource::new(name, &access, &kafka.topic, instance)?;
-    Ok(Source::Kafka(Box::new(KafkaSource {
-        reply_topic: kafka.reply_topic.clone(),
-        concurrency: kafka.concurrency,
-        most_bytes: most_bytes(config),
-        ..source
-    })))
+    let mut source = KafkaSource::new(name, &access, &kafka.topic, instance)?;
+    source.reply_topic.clone_from(&kafka.reply_topic);
+    source.concurrency = kafka.concurrency;
+    source.most_bytes = most_bytes(config);
+    Ok(Source::Kafka(Box::new(source)))
 }
 
 fn open_mqtt(name: &str, mqtt: &MqttSourceConfig, config: &Config) -> Result<Source, String> {
@@ -117,18 +115,16 @@ fn open_mqtt(name: &str, mqtt: &MqttSourceConfig, config: &Config) -> Result<Sou
     };
     let tls = broker.tls.then(tls).transpose()?;
     let at = (broker.host.as_str(), broker.port);
-    let source = MqttSource::new(name, at, (own_id, filter), tls.as_ref())?;
+    let mut source = MqttSource::new(name, at, (own_id, filter), tls.as_ref())?;
     let log_in = mqtt.log_in.as_ref();
     let credentials = log_in.map(|(user, password)| Ok((user.clone(), password.read()?)));
-    Ok(Source::Mqtt(Box::new(MqttSource {
-        version: mqtt.version,
-        session_expiry: mqtt.session_expiry,
-        credentials: credentials.transpose().map_err(|error: String| error)?,
-        concurrency: u16::try_from(mqtt.concurrency).unwrap_or(u16::MAX),
-        most_bytes: most_bytes(config),
-        instance: config.instance.as_str().into(),
-        ..source
-    })))
+    source.credentials = credentials.transpose().map_err(|error: String| error)?;
+    source.version = mqtt.version;
+    source.session_expiry = mqtt.session_expiry;
+    source.concurrency = u16::try_from(mqtt.concurrency).unwrap_or(u16::MAX);
+    source.most_bytes = most_bytes(config);
+    source.instance = config.instance.as_str().into();
+    Ok(Source::Mqtt(Box::new(source)))
 }
 
 fn open_nats(name: &str, nats: NatsSourceConfig, config: &Config) -> Result<Source, String> {

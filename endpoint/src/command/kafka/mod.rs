@@ -135,8 +135,8 @@ impl KafkaSource {
             consumer.set(name, value);
         }
         let refused = |error: KafkaError| error.to_string();
-        consumer.create::<BaseConsumer>().map_err(refused)?;
-        producer.create::<FutureProducer>().map_err(refused)?;
+        drop(consumer.create::<BaseConsumer>().map_err(refused)?);
+        drop(producer.create::<FutureProducer>().map_err(refused)?);
         Ok(Self {
             name: name.to_owned(),
             topic: topic.to_owned(),

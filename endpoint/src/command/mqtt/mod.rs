@@ -108,6 +108,7 @@ pub async fn run(source: MqttSource, hub: Arc<CommandHub>, up: IntGauge) {
         hub,
         progress: Arc::default(),
         places: Arc::new(Semaphore::new(source.concurrency.into())),
+        waiting: Arc::new(Semaphore::new(source.concurrency.into())),
         turns: Turns::default(),
         source: Arc::new(source),
     };
@@ -128,6 +129,8 @@ struct Desk {
     hub: Arc<CommandHub>,
     progress: Arc<Progress<Client>>,
     places: Arc<Semaphore>,
+    /// Of messages at QoS 0, which no broker holds back.
+    waiting: Arc<Semaphore>,
     turns: Turns,
 }
 
@@ -160,9 +163,17 @@ impl Desk {
             Some(id) => match self.progress.begin(id, message.dup) {
                 Began::New(token) => Some(token),
                 Began::UnderWay => return,
-                Began::Finished(client) => return self.acknowledge(&client, id),
+                Began::Finished(client) => return acknowledge(&client, id),
             },
         };
+        let place = Arc::clone(&self.waiting).try_acquire_owned().ok();
+        if token.is_none() && place.is_none() {
+            // Nobody was promised that it would be taken.
+            let _ = self.refused(CommandError::QueueFull);
+            return;
+        }
+        // What the broker waits for is bounded by what it sends unacknowledged.
+        let place = place.filter(|_| token.is_none());
         let event = message.event();
         let turn = match &event {
             Ok(event) => event
@@ -170,7 +181,11 @@ impl Desk {
                 .map(|who| self.turns.queue(who, PER_DEVICE)),
             Err(_) => None,
         };
-        tokio::spawn(self.clone().work(event, turn, message.reply, token));
+        let work = self.clone().work(event, turn, message.reply, token);
+        tokio::spawn(async move {
+            work.await;
+            drop(place);
+        });
     }
 
     /// `turn`: its place behind others of its device; none, if too many are there.
@@ -241,19 +256,19 @@ impl Desk {
         if let Some(token) = token
             && let Some((client, id)) = self.progress.finish(token)
         {
-            self.acknowledge(&client, id);
+            acknowledge(&client, id);
         }
     }
+}
 
-    fn acknowledge(&self, client: &Client, id: u16) {
-        let client = client.clone();
-        tokio::spawn(async move {
-            if let Err(error) = client.acknowledge(id).await {
-                tracing::debug!(
-                    error,
-                    "a message cannot be acknowledged: it will come again"
-                );
-            }
-        });
-    }
+fn acknowledge(client: &Client, id: u16) {
+    let client = client.clone();
+    tokio::spawn(async move {
+        if let Err(error) = client.acknowledge(id).await {
+            tracing::debug!(
+                error,
+                "a message cannot be acknowledged: it will come again"
+            );
+        }
+    });
 }

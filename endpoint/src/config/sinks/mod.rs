@@ -28,7 +28,8 @@ pub use http::{HttpLogIn, HttpSinkConfig};
 pub use kafka::KafkaSinkConfig;
 #[cfg(feature = "kafka")]
 pub(super) use kafka::{Property, properties as kafka_properties};
-pub use mqtt::{Broker, MqttSinkConfig};
+pub(super) use mqtt::Broker;
+pub use mqtt::MqttSinkConfig;
 pub(super) use mqtt::{Version as BrokerVersion, log_in as broker_log_in};
 pub use nats::{NatsLogIn, NatsSinkConfig, NatsTlsFiles};
 pub use secret::Secret;

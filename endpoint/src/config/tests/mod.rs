@@ -1,5 +1,7 @@
 //! What a whole configuration means, and how a wrong one is refused.
 
+#[cfg(feature = "kafka")]
+mod command_sources;
 mod environment;
 mod refusals;
 mod sinks;
