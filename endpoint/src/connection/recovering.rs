@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::join_all;
 use landfall_protocol::Version;
 use landfall_registry::Found;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::departing::Departing;
 use super::owned::OwnedPublish;
@@ -21,6 +21,8 @@ use crate::server::Shared;
 const AT_ONCE: usize = 64;
 /// Between two attempts to ask the registry.
 const RETRY: Duration = Duration::from_secs(1);
+/// What was said may take this long to be accepted before the device may come back.
+const ACCEPTED: Duration = Duration::from_secs(1);
 /// What is due waits for room in the sinks, however long.
 const PATIENCE: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -128,4 +130,7 @@ async fn conclude_one(shared: &Arc<Shared>, found: Found, session: &SessionRecor
         patience: PATIENCE,
     };
     departing.conclude(will.as_ref(), is_last).await;
+    // Its record is removed then, before a new one of the device is written. A sink that is away
+    // keeps nobody out for long: the order stands.
+    let _ = timeout(ACCEPTED, link.parted()).await;
 }

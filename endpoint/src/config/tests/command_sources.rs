@@ -10,11 +10,11 @@ fn source(keys: &str) -> CommandSourceConfig {
 }
 
 fn refused(keys: &str, words: &[&str]) {
-    refuses_more(
-        &format!("[[command_sources]]\nname = 'c'\n{keys}"),
-        4,
-        words,
-    );
+    let source = format!("[[command_sources]]\nname = 'c'\n{keys}");
+    let message = refusal(&format!("{LEAST}{source}"));
+    for word in words {
+        assert!(message.contains(word), "{word}: {message}");
+    }
 }
 
 #[test]
