@@ -89,7 +89,7 @@ fn follow(config: &ClientConfig, topic: &str) -> Result<BaseConsumer> {
     for partition in metadata
         .topics()
         .iter()
-        .flat_map(|topic| topic.partitions())
+        .flat_map(rdkafka::metadata::MetadataTopic::partitions)
     {
         let (_, end) = consumer
             .fetch_watermarks(topic, partition.id(), PATIENCE)

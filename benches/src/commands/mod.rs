@@ -163,7 +163,7 @@ impl Load<'_> {
         duration: Duration,
     ) -> Result<(Summary, f64)> {
         let started = Instant::now();
-        let summary = self.each(senders, |sender, _, failed| {
+        let summary = each(senders, |sender, _, failed| {
             let mut latencies = Latencies::new()?;
             while started.elapsed() < duration && !failed.load(Ordering::Relaxed) {
                 let begun = Instant::now();
@@ -182,7 +182,7 @@ impl Load<'_> {
     fn at_rate(&self, senders: &mut [Box<dyn Sender>], rate: f64) -> Result<Summary> {
         let started = Instant::now();
         let (workers, duration) = (senders.len(), self.spec.duration);
-        self.each(senders, |sender, worker, failed| {
+        each(senders, |sender, worker, failed| {
             let mut latencies = Latencies::new()?;
             let mut slot = worker;
             while !failed.load(Ordering::Relaxed) {
@@ -207,31 +207,30 @@ impl Load<'_> {
         let device = usize::try_from(number % u64::from(self.spec.devices)).unwrap_or(0);
         sender.send(&numbered(&self.spec.device, device), number)
     }
+}
 
-    /// Runs all workers; the first failure stops the others.
-    fn each(
-        &self,
-        senders: &mut [Box<dyn Sender>],
-        work: impl Fn(&mut Box<dyn Sender>, usize, &AtomicBool) -> Result<Latencies> + Sync,
-    ) -> Result<Summary> {
-        let failed = AtomicBool::new(false);
-        let mut all = Latencies::new()?;
-        thread::scope(|scope| {
-            let (work, failed) = (&work, &failed);
-            let start = |(worker, sender)| {
-                scope.spawn(move || {
-                    let done = work(sender, worker, failed);
-                    failed.fetch_or(done.is_err(), Ordering::Relaxed);
-                    done
-                })
-            };
-            let workers: Vec<_> = senders.iter_mut().enumerate().map(start).collect();
-            for worker in workers {
-                all.merge(&join(worker)?);
-            }
-            Ok(all.summary())
-        })
-    }
+/// Runs all workers; the first failure stops the others.
+fn each(
+    senders: &mut [Box<dyn Sender>],
+    work: impl Fn(&mut Box<dyn Sender>, usize, &AtomicBool) -> Result<Latencies> + Sync,
+) -> Result<Summary> {
+    let failed = AtomicBool::new(false);
+    let mut all = Latencies::new()?;
+    thread::scope(|scope| {
+        let (work, failed) = (&work, &failed);
+        let start = |(worker, sender)| {
+            scope.spawn(move || {
+                let done = work(sender, worker, failed);
+                failed.fetch_or(done.is_err(), Ordering::Relaxed);
+                done
+            })
+        };
+        let workers: Vec<_> = senders.iter_mut().enumerate().map(start).collect();
+        for worker in workers {
+            all.merge(&join(worker)?);
+        }
+        Ok(all.summary())
+    })
 }
 
 fn join(worker: ScopedJoinHandle<'_, Result<Latencies>>) -> Result<Latencies> {

@@ -241,6 +241,9 @@ async fn serve(
         };
         up.set(1);
         let at = (message.topic().to_owned(), message.partition());
+        let Some(taken) = offsets.take(at.clone(), message.offset()) else {
+            continue;
+        };
         let event = message::read(&message);
         let key = message.key().map(<[u8]>::to_vec);
         let turn = match &event {
@@ -251,7 +254,7 @@ async fn serve(
             hub: Arc::clone(hub),
             consumer: Arc::clone(&consumer),
             producer: producer.clone(),
-            taken: offsets.take(at.clone(), message.offset()),
+            taken,
             at,
             key,
             instance: Arc::clone(&source.instance),

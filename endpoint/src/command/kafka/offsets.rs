@@ -21,7 +21,7 @@ struct Progress {
     next: i64,
     /// The last that was given to be committed.
     told: i64,
-    /// Another consumer has the partition, or it will be read again.
+    /// Another consumer has the partition.
     lost: bool,
 }
 
@@ -36,19 +36,31 @@ impl Offsets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A record has come.
-    pub(super) fn take(&self, place: Place, offset: i64) -> Taken {
-        let partition = Arc::clone(self.lock().entry(place).or_default());
+    /// A record has come; `None`: it is done, or under way, and was only read again, as the partition
+    /// was away for a while.
+    pub(super) fn take(&self, place: Place, offset: i64) -> Option<Taken> {
+        let mut partitions = self.lock();
+        let mut partition = Arc::clone(partitions.entry(place.clone()).or_default());
+        if offset < partition.lock().told {
+            // What was committed is not read again: the topic is another one of the same name.
+            partition = Arc::default();
+            partitions.insert(place, Arc::clone(&partition));
+        }
+        drop(partitions);
         let mut progress = partition.lock();
+        progress.lost = false;
+        if offset < progress.next {
+            return None;
+        }
         progress.under_way.insert(offset);
         progress.next = offset + 1;
         drop(progress);
-        Taken { partition, offset }
+        Some(Taken { partition, offset })
     }
 
-    /// A partition goes elsewhere: what is under way of it is no longer ours to commit.
+    /// A partition goes elsewhere: what is under way of it is not ours to commit until it is back.
     pub(super) fn lose(&self, place: &Place) {
-        if let Some(partition) = self.lock().remove(place) {
+        if let Some(partition) = self.lock().get(place) {
             partition.lock().lost = true;
         }
     }
@@ -92,12 +104,12 @@ mod tests {
     #[test]
     fn an_offset_is_committed_when_all_before_it_are_done() {
         let offsets = Offsets::default();
-        let take = |offset| offsets.take(place(), offset);
+        let take = |offset| offsets.take(place(), offset).unwrap();
         let (a, b, c) = (take(5), take(6), take(9));
         assert_eq!(committed(b), Some(5), "where it began");
         assert_eq!(committed(a), Some(9), "compaction leaves gaps");
         assert_eq!(committed(c), Some(10));
-        let other = offsets.take(("t".to_owned(), 1), 3);
+        let other = offsets.take(("t".to_owned(), 1), 3).unwrap();
         let d = take(10);
         assert_eq!(committed(d), Some(11), "other partitions have their own");
         assert_eq!(committed(other), Some(4));
@@ -106,11 +118,29 @@ mod tests {
     #[test]
     fn what_is_under_way_of_a_lost_partition_is_not_committed() {
         let offsets = Offsets::default();
-        let before = offsets.take(place(), 5);
+        let taken = offsets.take(place(), 5).unwrap();
         offsets.lose(&place());
-        // It has come back, and is read again.
-        let after = offsets.take(place(), 5);
-        assert_eq!(committed(before), None);
-        assert_eq!(committed(after), Some(6));
+        assert_eq!(committed(taken), None);
+    }
+
+    #[test]
+    fn what_is_read_again_is_not_done_again() {
+        let offsets = Offsets::default();
+        let (slow, quick) = (offsets.take(place(), 5), offsets.take(place(), 6));
+        assert_eq!(committed(quick.unwrap()), Some(5));
+        offsets.lose(&place());
+        assert!(offsets.take(place(), 5).is_none(), "under way");
+        assert!(offsets.take(place(), 6).is_none(), "done");
+        let next = offsets.take(place(), 7).unwrap();
+        assert_eq!(committed(slow.unwrap()), Some(7));
+        assert_eq!(committed(next), Some(8));
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_read_from_its_start() {
+        let offsets = Offsets::default();
+        assert_eq!(committed(offsets.take(place(), 5).unwrap()), Some(6));
+        let first = offsets.take(place(), 0).unwrap();
+        assert_eq!(committed(first), Some(1));
     }
 }
