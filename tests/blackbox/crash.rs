@@ -74,7 +74,7 @@ fn a_device_that_comes_back_first_is_told_gone_before_it_is_told_connected() {
     for _ in 0..3 {
         server.kill();
         server.start_again();
-        let mut sensor = connect(&server, "sensor01", "c", Some("gone"));
+        sensor = connect(&server, "sensor01", "c", Some("gone"));
         sensor.publish_1("alive", b"1");
     }
     let mut expected = vec!["true", "alive"];

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt as _;
-use landfall_protocol::ReasonCode;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -190,7 +189,7 @@ impl Listener {
             }
             let own = (link.identity.epoch, &self.cluster.id);
             if own < (appeared.epoch, &appeared.id) {
-                link.close(ReasonCode::SESSION_TAKEN_OVER);
+                link.supersede(appeared.epoch);
             } else {
                 self.cluster.appeared(&link);
             }

@@ -63,6 +63,13 @@ impl Departing<'_> {
 
     /// What other instances know of the device; where there are none, nothing.
     async fn standing(&self) -> Standing {
+        if let later @ Some(_) = self.link.superseded_by() {
+            // Told by the other instance itself, which need not be asked.
+            return Standing {
+                elsewhere: true,
+                later,
+            };
+        }
         match &self.shared.cluster {
             Some(cluster) => cluster.standing(&self.link.identity).await,
             None => Standing::default(),

@@ -74,6 +74,8 @@ struct Mail {
     parting: Option<Box<Parting>>,
     /// Its last events are accepted.
     gone: bool,
+    /// A later session of its client is connected to another instance.
+    superseded_by: Option<Epoch>,
 }
 
 /// A connection's end, until its last events are accepted.
@@ -191,6 +193,19 @@ impl Link {
         let mut mail = self.mail();
         mail.news().close.get_or_insert(reason);
         Self::ring(mail);
+    }
+
+    /// Closes the connection, as its client has gone on to another instance.
+    pub fn supersede(&self, later: Epoch) {
+        let mut mail = self.mail();
+        mail.superseded_by = mail.superseded_by.max(Some(later));
+        drop(mail);
+        self.close(ReasonCode::SESSION_TAKEN_OVER);
+    }
+
+    /// The epoch of the session by which its client has gone on, if it has.
+    pub fn superseded_by(&self) -> Option<Epoch> {
+        self.mail().superseded_by
     }
 
     /// Asks the connection to finish what is in flight and to say goodbye.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::MqttSource;
 use super::message::{Message, Reply};
+use super::resume::NothingUnderWay;
 use crate::command::event::OutcomeEvent;
 
 /// How often an idle connection shows that it lives, in seconds.
@@ -122,8 +123,9 @@ async fn open_v5(source: &MqttSource) -> Result<Connection, String> {
         // No more are sent than may be under way.
         .set_receive_maximum(Some(source.concurrency))
         .set_max_packet_size(Some(most))
-        // What was sent to the process before comes again: see `progress`.
-        .set_broker_session_resume_policy(v5::BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_session_store(NothingUnderWay {
+            session_expiry: source.session_expiry,
+        })
         .set_ack_mode(v5::AckMode::Manual);
     if let Some((username, password)) = &source.credentials {
         options.set_credentials(username.as_str(), password.clone());

@@ -7,11 +7,13 @@
 //!
 //! - `message`: a message as a command, and its outcome as a message;
 //! - `connection`: one connection, in either version;
-//! - `progress`: which messages are under way.
+//! - `progress`: which messages are under way;
+//! - `resume`: how a session goes on that the broker has kept.
 
 mod connection;
 mod message;
 mod progress;
+mod resume;
 
 use std::fmt;
 use std::sync::Arc;
