@@ -6,6 +6,7 @@
 //! - [`measure`]: one module per measurement; each has its specification, `run`, and a report
 //! - [`process`]: CPU time and memory of the server, read from outside
 //! - [`floor`]: the floor server
+//! - [`http`]: requests to the API of Landfall
 //! - [`compare`]: several servers in turns, as medians and ratios
 //!
 //! What the figures mean, and when they may be compared, is written in docs/benchmarks.md.

@@ -2,7 +2,7 @@
 //!
 //! - [`contest`]: who is measured, and on what
 //! - [`server`]: starting and stopping a server of each kind
-//! - [`landfall`], [`http`]: Landfall's configuration and devices
+//! - [`landfall`]: Landfall's configuration and devices
 //! - [`identity`]: the certificate that they show
 //! - [`table`]: medians, ratios, Markdown
 //!
