@@ -185,13 +185,19 @@ impl<S: Stream> Live<S> {
         self.poll_asking(cx, now, scratch);
         self.settle(now);
         self.say_what_is_due();
-        self.deliver_commands(cx);
+        // For a client that does not read, commands wait in its queue, which has a bound, and not in
+        // its output.
+        let was_behind = self.unwritten_since.is_some();
+        if !was_behind {
+            self.deliver_commands(cx);
+        }
         let written = self.flush(cx, now).is_ready();
         if self.session.closed().is_some() && (written || self.has_lingered(now)) {
             return Turn::Over;
         }
+        let caught_up = was_behind && written;
         let progress = written && self.may_read() && self.read(cx, now, scratch);
-        if progress || self.poll_timer(cx, now).is_ready() {
+        if caught_up || progress || self.poll_timer(cx, now).is_ready() {
             Turn::Again
         } else {
             Turn::Sleep
