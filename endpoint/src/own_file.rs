@@ -84,6 +84,18 @@ pub fn open(path: &Path, kind: &Kind) -> Result<(Connection, Lock), OpenError> {
     Ok((connection, lock))
 }
 
+/// Another connection to a file that is [open](open()): after a failure SQLite may want a fresh start.
+///
+/// # Errors
+///
+/// SQLite's.
+pub fn reconnect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
 fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");

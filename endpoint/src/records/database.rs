@@ -1,6 +1,6 @@
 //! The file of session records; every method blocks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landfall_protocol::QoS;
 use rusqlite::types::Type;
@@ -36,6 +36,7 @@ CREATE TABLE session (
 ";
 
 pub(super) struct Database {
+    path: PathBuf,
     connection: Connection,
     _lock: Lock,
 }
@@ -46,10 +47,17 @@ impl Database {
         let (connection, lock) = own_file::open(path, &KIND)?;
         let records = read(&connection).map_err(|error| OpenError::unusable(path, &error))?;
         let database = Self {
+            path: path.to_owned(),
             connection,
             _lock: lock,
         };
         Ok((database, records))
+    }
+
+    /// Begins anew after a failure.
+    pub(super) fn reconnect(&mut self) -> rusqlite::Result<()> {
+        self.connection = own_file::reconnect(&self.path)?;
+        Ok(())
     }
 
     /// Writes and removes records in one transaction, which is on disk when this returns.

@@ -46,6 +46,9 @@ pub(super) fn run(mut database: Database, orders: &Receiver<Order>) {
             Err(error) => {
                 tracing::error!(%error, "session records cannot be written");
                 group.failed(&error);
+                if let Err(error) = database.reconnect() {
+                    tracing::debug!(%error, "session records cannot be opened again");
+                }
                 true
             }
         };
