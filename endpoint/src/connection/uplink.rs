@@ -136,8 +136,8 @@ impl Uplink {
     }
 
     /// The client sends, but no publishes: it pings, for instance, which clients do that have nothing
-    /// to say. What its events have in common is made again for the next of them: some 600 bytes,
-    /// 40 % of an idle connection, for half a microsecond.
+    /// to say. What its events have in common is made again for the next of them: some 600 bytes
+    /// that no idle connection has to keep.
     pub(super) fn rest(&mut self) {
         self.origins = Origins::default();
     }

@@ -70,9 +70,17 @@ impl Shared {
 
 /// How a client reports trouble that no delivery has told yet. The next delivery that is taken ends
 /// it.
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "librdkafka alone reports trouble by itself")
+)]
 #[derive(Clone, Default)]
 pub(crate) struct Watch(Option<Arc<Shared>>);
 
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "librdkafka alone reports trouble by itself")
+)]
 impl Watch {
     pub(crate) fn trouble(&self, reason: &str) {
         let Some(shared) = &self.0 else { return };
