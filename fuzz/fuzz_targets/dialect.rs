@@ -106,16 +106,21 @@ fn shows_no_password(client_id: &str, user_name: &str, password: &str) {
     if user_name.is_empty() {
         return;
     }
-    let form = LogInForm { client_id, user_name, password: Some(password.as_bytes()) };
-    let Some((_, claimed)) = dialect::claimed(&form) else {
+    let claimed = |password: &str| {
+        let form = LogInForm { client_id, user_name, password: Some(password.as_bytes()) };
+        let (_, claimed) = dialect::claimed(&form)?;
+        if let Ok(claimed) = &claimed {
+            assert!(!claimed.application.is_empty() && !claimed.device.is_empty());
+        }
+        Some(format!("{claimed:?}"))
+    };
+    let (Some(shown), Some(of_another)) = (claimed(password), claimed("another password")) else {
         return;
     };
-    if let Ok(claimed) = &claimed {
-        assert!(!claimed.application.is_empty() && !claimed.device.is_empty());
-    }
     let known = format!("{client_id}{user_name}");
-    if password.len() >= 8 && !known.contains(password) {
-        assert!(!format!("{claimed:?}").contains(password));
+    // A reason that happens to be the password is no leak: another password has it, too.
+    if password.len() >= 8 && !known.contains(password) && !of_another.contains(password) {
+        assert!(!shown.contains(password));
     }
 }
 

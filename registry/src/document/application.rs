@@ -145,6 +145,7 @@ impl<S> ApplicationSpec<S> {
             .optional("publish", Publish::read)
             .unwrap_or_default();
         let mqtt = fields.optional("mqtt", Mqtt::read).unwrap_or_default();
+        foreign::refuse_of_devices(&fields, at);
         let foreign = foreign::sections(fields, at);
         Some(ApplicationSpec {
             core,

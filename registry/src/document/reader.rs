@@ -175,6 +175,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Keys that were not read.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
     /// Keys left that are nearly a known one, each with the one that was probably meant.
     pub(crate) fn near_misses(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.values

@@ -18,21 +18,30 @@ pub struct CredentialId {
     pub(crate) known_as: Option<Box<str>>,
 }
 
-/// What was proved.
+/// What was proved. Every connection keeps one for all its life: what few of them have is boxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Knowledge of a password, of the device or of a user.
-    Password {
-        secret: SecretId,
-        user: Option<Box<str>>,
-    },
-    /// Knowledge of a key, with its validity at that time.
-    Key {
-        secret: SecretId,
-        validity: Option<Validity>,
-    },
+    /// Knowledge of the device's own password.
+    Password(SecretId),
+    /// Knowledge of a user's password.
+    UserPassword(Box<UserPassword>),
+    /// Knowledge of a key.
+    Key(Box<Key>),
     /// Possession of a certificate that an authority vouches for.
     Certificate(Box<VouchedFor>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UserPassword {
+    pub(crate) secret: SecretId,
+    pub(crate) user: Box<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) secret: SecretId,
+    /// Its validity at that time.
+    pub(crate) validity: Option<Validity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +66,12 @@ impl CredentialId {
             return false;
         }
         match &self.proof {
-            Proof::Password { secret, user } => device.has_password(*secret, user.as_deref()),
-            Proof::Key { secret, validity } => device.pre_shared_keys().iter().any(|key| {
+            Proof::Password(secret) => device.has_password(*secret, None),
+            Proof::UserPassword(proved) => device.has_password(proved.secret, Some(&*proved.user)),
+            Proof::Key(proved) => device.pre_shared_keys().iter().any(|key| {
                 // Time alone ends no connection; an edit that ends the validity does.
-                key.secret == *secret && (key.validity == *validity || key.is_valid(now))
+                key.secret == proved.secret
+                    && (key.validity == proved.validity || key.is_valid(now))
             }),
             Proof::Certificate(vouched) => application.anchors().iter().any(|anchor| {
                 let named_so = |template: &Template| template == anchor.template();

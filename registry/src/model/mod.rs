@@ -6,7 +6,7 @@ mod device;
 
 pub use application::Application;
 pub use credential::CredentialId;
-pub(crate) use credential::{Proof, VouchedFor};
+pub(crate) use credential::{Key, Proof, UserPassword, VouchedFor};
 pub use device::Device;
 pub(crate) use device::StoredPassword;
 

@@ -27,24 +27,24 @@ pub(crate) use read::ReadSecret;
 ///
 /// It is random, drawn anew whenever the secret changes, and says nothing about the secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SecretId(u128);
+pub struct SecretId([u8; 16]);
 
 impl SecretId {
     /// A new id from the operating system's random source.
     pub(crate) fn random() -> Result<SecretId, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        Ok(SecretId(u128::from_be_bytes(bytes)))
+        Ok(SecretId(bytes))
     }
 
     pub(crate) fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.0
     }
 }
 
 impl fmt::Display for SecretId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -62,7 +62,7 @@ impl FromStr for SecretId {
             return Err(NotASecretId);
         }
         u128::from_str_radix(text, 16)
-            .map(SecretId)
+            .map(|id| SecretId(id.to_be_bytes()))
             .map_err(|_| NotASecretId)
     }
 }

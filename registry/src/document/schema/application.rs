@@ -31,7 +31,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
 fn spec() -> Value {
     json!({
         "type": "object",
-        "description": "Sections that are not known are kept and shown as they came.",
+        "description": "Sections that are not known are kept and shown as they came; those of devices are refused.",
         "properties": {
             "core": reference("Core"),
             "trustAnchors": object(&[], json!({

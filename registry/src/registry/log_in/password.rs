@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::super::{Inner, Registry};
 use super::{Cause, LogIn, LogInError, check_enabled, other_name};
-use crate::model::{CredentialId, Device, Proof, StoredPassword};
+use crate::model::{CredentialId, Device, Proof, StoredPassword, UserPassword};
 use crate::secret::password::MAX_PASSWORD;
 use crate::verify::{Hashed, Remembered, Verifier};
 
@@ -111,11 +111,16 @@ impl<'a> PasswordClaim<'a> {
     }
 
     fn credential(&self, device: &Device, stored: &StoredPassword) -> CredentialId {
+        let secret = stored.secret;
+        let proof = match &stored.user {
+            None => Proof::Password(secret),
+            Some(user) => Proof::UserPassword(Box::new(UserPassword {
+                secret,
+                user: user.clone(),
+            })),
+        };
         CredentialId {
-            proof: Proof::Password {
-                secret: stored.secret,
-                user: stored.user.clone(),
-            },
+            proof,
             known_as: other_name(device, self.known_as),
         }
     }

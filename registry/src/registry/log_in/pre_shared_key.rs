@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::super::Registry;
 use super::{LogIn, LogInError, other_name};
 use crate::error::Unavailable;
-use crate::model::{CredentialId, Proof};
+use crate::model::{CredentialId, Key, Proof};
 use crate::secret::SecretBytes;
 
 impl Registry {
@@ -33,10 +33,10 @@ impl Registry {
             return Ok(None);
         }
         Ok(found.device.pre_shared_key(now).map(|key| {
-            let proof = Proof::Key {
+            let proof = Proof::Key(Box::new(Key {
                 secret: key.secret,
                 validity: key.validity,
-            };
+            }));
             let known_as = other_name(&found.device, device);
             (key.key.clone(), CredentialId { proof, known_as })
         }))

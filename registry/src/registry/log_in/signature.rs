@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::super::Registry;
 use super::{Cause, LogIn, LogInError, check_enabled, other_name};
-use crate::model::{CredentialId, Proof};
+use crate::model::{CredentialId, Key, Proof};
 
 /// A signature and what it signs.
 #[derive(Clone, Copy)]
@@ -78,10 +78,10 @@ impl Registry {
             return Err(Cause::Expired.into());
         }
         let credential = CredentialId {
-            proof: Proof::Key {
+            proof: Proof::Key(Box::new(Key {
                 secret: key.secret,
                 validity: key.validity,
-            },
+            })),
             known_as: other_name(&found.device, device),
         };
         self.standing(application, device, credential, now).await

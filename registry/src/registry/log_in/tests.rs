@@ -48,8 +48,9 @@ async fn apply(registry: &Registry, yaml: &str) {
 }
 
 fn secret(credential: &CredentialId) -> SecretId {
-    match credential.proof {
-        Proof::Password { secret, .. } => secret,
+    match &credential.proof {
+        Proof::Password(secret) => *secret,
+        Proof::UserPassword(proved) => proved.secret,
         _ => panic!("not by password"),
     }
 }

@@ -119,6 +119,24 @@ fn trust_anchors_and_sinks() {
             &[("spec.trustAnchor", "did you mean `trustAnchors`?")],
         ),
         (
+            "{ authentication: { credentials: [{ pass: in-the-wrong-place }] } }",
+            &[("spec.authentication", "belongs to a device")],
+        ),
+        (
+            "{ credentials: [], Gatewayselector: {} }",
+            &[
+                ("spec.Gatewayselector", "belongs to a device"),
+                ("spec.credentials", "belongs to a device"),
+            ],
+        ),
+        (
+            "{ authenticaton: { credentials: [] } }",
+            &[(
+                "spec.authenticaton",
+                "name its application in `metadata.application`",
+            )],
+        ),
+        (
             "{ publish: { sink: [] } }",
             &[("spec.publish.sink", "is not known; did you mean `sinks`?")],
         ),
