@@ -30,7 +30,7 @@ const READING: &[u8] = br#"{"temperature":21.37,"humidity":48.2,"seq":100007,"pa
 
 type Case = (&'static str, fn() -> Result<(), String>);
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     ("codec/connect/3.1.1", || decode_connects(Version::V311)),
     ("codec/connect/5", || decode_connects(Version::V5)),
     ("codec/publish_to_puback/3.1.1", || {
@@ -55,6 +55,7 @@ const CASES: [Case; 15] = [
     }),
     ("session/ping/5", pings),
     ("session/command/5", commands),
+    ("event/origin", origins),
     ("event/judge_json", judgements),
     ("event/encode_json", encodings),
     ("event/payload_to_open_batch", batches),
@@ -315,6 +316,14 @@ fn draft<'a>(origin: &'a Origin, ids: &mut IdSource, time: Timestamp) -> Result<
         retain: false,
         extensions: &[],
         data,
+    })
+}
+
+/// What the events of a connection share, made when it enters.
+fn origins() -> Result<(), String> {
+    count(|| {
+        black_box(origin());
+        Ok(())
     })
 }
 

@@ -160,6 +160,16 @@ impl ClientHello {
             .peekable();
         suites.peek().is_some() && suites.all(is_rsa_suite)
     }
+
+    /// Whether ChaCha20-Poly1305 is what the client likes best, as one does that has no instructions
+    /// for AES.
+    #[must_use]
+    pub fn prefers_chacha20(&self) -> bool {
+        let mut suites = self.cipher_suites.iter();
+        let first = suites.find(|suite| !SIGNALS.contains(suite) && !is_grease(**suite));
+        // TLS 1.3's; RFC 7905, 2.
+        first.is_some_and(|suite| matches!(suite, 0x1303 | 0xcca8..=0xccae))
+    }
 }
 
 fn is_psk_suite(suite: u16) -> bool {

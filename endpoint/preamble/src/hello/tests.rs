@@ -146,6 +146,19 @@ fn knows_psk_suites_and_rsa_key_exchange() {
     assert!(!with(&[0x00ff]).offers_only_rsa_key_exchange());
 }
 
+#[test]
+fn knows_who_likes_chacha20_best() {
+    let with = |suites: &[u16]| ClientHello {
+        cipher_suites: suites.to_vec(),
+        ..ClientHello::default()
+    };
+    // Behind GREASE; TLS 1.2's.
+    assert!(with(&[0x2a2a, 0x1303, 0x1301]).prefers_chacha20());
+    assert!(with(&[0xcca9, 0xc02b]).prefers_chacha20());
+    assert!(!with(&[0x1302, 0x1303, 0x1301]).prefers_chacha20());
+    assert!(!with(&[0x00ff]).prefers_chacha20());
+}
+
 proptest! {
     /// Whatever comes, and wherever it is cut: no panic, an error stays an error, and the pieces are
     /// judged like the whole.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 
 use super::{Close, Event, Sequence, Session, Time, release};
 use crate::codec::{self, AckKind, encode_ack};
@@ -16,6 +17,12 @@ pub(super) struct Inbound {
     sequence: Sequence,
     /// QoS 1 and 2 publishes without their first acknowledgement, oldest first.
     waiting: VecDeque<Waiting>,
+    /// Without memory for the many that use neither.
+    seldom: Option<Box<Seldom>>,
+}
+
+#[derive(Debug, Default)]
+struct Seldom {
     /// QoS 2 exchanges that are not complete, sorted by packet id.
     exactly_once: Vec<ExactlyOnce>,
     /// Topics by alias, from 1.
@@ -59,22 +66,78 @@ impl Inbound {
     ///
     /// A QoS 2 publish counts until its PUBCOMP; those that wait for PUBREC are in both lists.
     fn exceeds_receive_maximum(&self, limits: &Limits) -> bool {
-        let released = self.exactly_once.iter().filter(|e| e.received).count();
+        let exchanges = self.exactly_once();
+        let released = exchanges.iter().filter(|e| e.received).count();
         self.waiting.len() + released >= usize::from(limits.receive_maximum.get())
     }
 
+    fn exactly_once(&self) -> &[ExactlyOnce] {
+        self.seldom
+            .as_ref()
+            .map_or(&[], |seldom| &seldom.exactly_once)
+    }
+
     fn find(&self, packet_id: PacketId) -> Result<usize, usize> {
-        self.exactly_once
+        self.exactly_once()
             .binary_search_by_key(&packet_id, |e| e.packet_id)
     }
 
+    fn begin(&mut self, at: usize, packet_id: PacketId) {
+        let exchange = ExactlyOnce {
+            packet_id,
+            received: false,
+        };
+        let seldom = self.seldom.get_or_insert_default();
+        seldom.exactly_once.insert(at, exchange);
+    }
+
     fn forget(&mut self, packet_id: PacketId) {
-        if let Ok(at) = self.find(packet_id) {
-            self.exactly_once.remove(at);
+        let found = self.find(packet_id);
+        let Some(seldom) = &mut self.seldom else {
+            return;
+        };
+        if let Ok(at) = found {
+            seldom.exactly_once.remove(at);
         }
-        if self.exactly_once.is_empty() {
-            self.exactly_once = Vec::new();
+        if seldom.exactly_once.is_empty() {
+            match seldom.aliases.is_empty() {
+                true => self.seldom = None,
+                false => seldom.exactly_once = Vec::new(),
+            }
         }
+    }
+
+    fn alias(&self, index: usize) -> Option<&str> {
+        self.seldom.as_ref()?.aliases.get(index)?.as_deref()
+    }
+
+    /// Sets or uses a topic alias. `Ok(Some(index))`: the topic is in that entry.
+    fn resolve_alias(
+        &mut self,
+        limits: &Limits,
+        alias: NonZeroU16,
+        topic: &str,
+    ) -> Result<Option<usize>, ProtocolError> {
+        // [MQTT-3.2.2-17]: not above the maximum that CONNACK gave.
+        if alias.get() > limits.topic_alias_maximum {
+            return Err(ProtocolError::TopicAlias);
+        }
+        let index = usize::from(alias.get()) - 1;
+        if topic.is_empty() {
+            // 3.3.4: no topic, and an alias that was never set, is 0x82 and not 0x94.
+            let known = self.alias(index).is_some();
+            return known.then_some(Some(index)).ok_or(ProtocolError::NoTopic);
+        }
+        let aliases = &mut self.seldom.get_or_insert_default().aliases;
+        if aliases.len() <= index {
+            aliases.resize_with(index + 1, || None);
+        }
+        if let Some(entry) = aliases.get_mut(index)
+            && entry.as_deref() != Some(topic)
+        {
+            *entry = Some(topic.into());
+        }
+        Ok(None)
     }
 }
 
@@ -89,6 +152,13 @@ impl Session {
         if publish.retain && self.version == Version::V5 {
             return self.fail(ProtocolError::RetainNotSupported.into());
         }
+        // First: a repetition sets its alias, too, and what is refused for it waits for nothing.
+        let alias = publish.properties.topic_alias;
+        let resolve = |alias| self.inbound.resolve_alias(limits, alias, publish.topic);
+        let entry = match alias.map(resolve).transpose() {
+            Ok(entry) => entry.flatten(),
+            Err(error) => return self.fail(error.into()),
+        };
         if let Some(packet_id) = publish.packet_id {
             match self.note_acknowledged_publish(limits, now, publish.qos, packet_id) {
                 Ok(true) => {}
@@ -98,14 +168,13 @@ impl Session {
         }
         self.inbound.sequence += 1;
         let sequence = self.inbound.sequence;
-        match resolve_alias(&mut self.inbound.aliases, limits, &publish) {
-            Ok(None) => Event::Publish(sequence, publish),
-            // The entry was just found; its text lives as long as the event.
-            Ok(Some(index)) => match self.inbound.aliases.get(index).and_then(Option::as_deref) {
-                Some(topic) => Event::Publish(sequence, Publish { topic, ..publish }),
-                None => Event::Handled,
-            },
-            Err(error) => self.fail(error.into()),
+        let Some(entry) = entry else {
+            return Event::Publish(sequence, publish);
+        };
+        // The entry was just found; its text lives as long as the event.
+        match self.inbound.alias(entry) {
+            Some(topic) => Event::Publish(sequence, Publish { topic, ..publish }),
+            None => Event::Handled,
         }
     }
 
@@ -122,23 +191,15 @@ impl Session {
             match self.inbound.find(packet_id) {
                 // [MQTT-4.3.3-10] (3.1.1: 4.3.3): no second delivery, but PUBREC again.
                 Ok(at) => {
-                    if self
-                        .inbound
-                        .exactly_once
-                        .get(at)
-                        .is_some_and(|e| e.received)
-                    {
+                    let exchange = self.inbound.exactly_once().get(at);
+                    if exchange.is_some_and(|e| e.received) {
                         self.write_ack(AckKind::PubRec, packet_id, ReasonCode::SUCCESS);
                     }
                     return Ok(false);
                 }
                 Err(at) => {
                     self.check_window(limits)?;
-                    let exchange = ExactlyOnce {
-                        packet_id,
-                        received: false,
-                    };
-                    self.inbound.exactly_once.insert(at, exchange);
+                    self.inbound.begin(at, packet_id);
                 }
             }
         } else {
@@ -239,7 +300,8 @@ impl Session {
             // [MQTT-4.3.3-9]: the exchange is over.
             self.inbound.forget(done.packet_id);
         } else if let Ok(at) = self.inbound.find(done.packet_id)
-            && let Some(exchange) = self.inbound.exactly_once.get_mut(at)
+            && let Some(seldom) = &mut self.inbound.seldom
+            && let Some(exchange) = seldom.exactly_once.get_mut(at)
         {
             exchange.received = true;
         }
@@ -251,7 +313,7 @@ impl Session {
             .inbound
             .find(packet_id)
             .ok()
-            .and_then(|at| self.inbound.exactly_once.get(at));
+            .and_then(|at| self.inbound.exactly_once().get(at));
         match state.copied() {
             // PUBREC has not been sent, so there is nothing to release.
             Some(exchange) if !exchange.received => {
@@ -334,36 +396,4 @@ impl Session {
             self.out = Vec::new();
         }
     }
-}
-
-/// Sets or uses a topic alias. `Ok(Some(index))`: the topic is in that entry.
-fn resolve_alias(
-    aliases: &mut Vec<Option<Box<str>>>,
-    limits: &Limits,
-    publish: &Publish<'_>,
-) -> Result<Option<usize>, ProtocolError> {
-    let Some(alias) = publish.properties.topic_alias else {
-        return Ok(None);
-    };
-    // [MQTT-3.2.2-17]: not above the maximum that CONNACK gave.
-    if alias.get() > limits.topic_alias_maximum {
-        return Err(ProtocolError::TopicAlias);
-    }
-    let index = usize::from(alias.get()) - 1;
-    if publish.topic.is_empty() {
-        return match aliases.get(index) {
-            Some(Some(_)) => Ok(Some(index)),
-            // 3.3.4: no topic, and an alias that was never set, is 0x82 and not 0x94.
-            _ => Err(ProtocolError::NoTopic),
-        };
-    }
-    if aliases.len() <= index {
-        aliases.resize_with(index + 1, || None);
-    }
-    if let Some(entry) = aliases.get_mut(index)
-        && entry.as_deref() != Some(publish.topic)
-    {
-        *entry = Some(publish.topic.into());
-    }
-    Ok(None)
 }

@@ -21,9 +21,7 @@ pub enum Timer {
 /// The moments that the timers are computed from.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// When the connection began.
-    opened: Time,
-    /// When the client's last packet came, or reading was resumed.
+    /// When the connection began, then when the client's last packet came, or reading was resumed.
     heard: Time,
     /// When a publish was last accepted, or the queue began to fill.
     progressed: Time,
@@ -36,7 +34,6 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(now: Time) -> Self {
         Self {
-            opened: now,
             heard: now,
             progressed: now,
             keep_alive: 0,
@@ -85,9 +82,7 @@ impl Session {
     fn next_timer(&self, limits: &Limits) -> Option<(Time, Timer)> {
         match self.state {
             // [MQTT-3.1.4-1] (5: 3.1.4): no CONNECT within a reasonable time.
-            State::Unconnected => {
-                Some((self.clock.opened + limits.connect_timeout, Timer::Connect))
-            }
+            State::Unconnected => Some((self.clock.heard + limits.connect_timeout, Timer::Connect)),
             State::Connected => {
                 let keep_alive = self
                     .keep_alive_deadline(limits)

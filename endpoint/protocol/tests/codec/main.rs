@@ -15,6 +15,7 @@ mod describe;
 mod differential;
 mod documentation;
 mod encoding;
+mod lists;
 mod notation;
 mod roundtrip;
 mod statements;

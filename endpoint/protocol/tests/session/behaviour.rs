@@ -46,6 +46,16 @@ fn ten_thousand_publishes_are_acknowledged_in_order_with_window_sized_memory() {
 }
 
 #[test]
+fn nothing_waits_for_a_publish_that_the_caller_never_saw() {
+    for unknown_alias in ["32 * \"\" 0005 { 23 0001 }", "34 * \"\" 0005 { 23 0001 }"] {
+        let mut peer = connected(Version::V5, Limits::default());
+        peer.send(&notation::bytes(unknown_alias, Version::V5, &[]));
+        assert!(peer.session.closed().is_some());
+        assert_eq!(peer.session.waiting(), 0, "{unknown_alias}");
+    }
+}
+
+#[test]
 fn packet_ids_of_deliveries_wrap_around_and_skip_those_in_use() {
     let mut peer = connected(Version::V311, Limits::default());
     assert_eq!(peer.deliver("held", b"", QoS::AtLeastOnce, 0), "Ok(())");
