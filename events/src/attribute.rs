@@ -26,6 +26,10 @@ pub(crate) fn push_json(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` itself under the same rule, for encodings that need no quotes.
 pub(crate) fn push_text(out: &mut String, text: &str) {
+    if is_plain(text.as_bytes()) {
+        out.push_str(text);
+        return;
+    }
     let mut utf8 = [0; 4];
     for character in text.chars() {
         if is_allowed(character) {
@@ -41,8 +45,13 @@ pub(crate) fn push_text(out: &mut String, text: &str) {
 /// Appends `text` with every byte percent-encoded that `keep` does not let through. `keep` is asked
 /// about ASCII only.
 pub(crate) fn push_percent_encoded(out: &mut String, text: &str, keep: fn(u8) -> bool) {
+    let keep = |byte: u8| byte.is_ascii() && keep(byte);
+    if text.bytes().all(keep) {
+        out.push_str(text);
+        return;
+    }
     for byte in text.bytes() {
-        if byte.is_ascii() && keep(byte) {
+        if keep(byte) {
             out.push(char::from(byte));
         } else {
             out.extend(percent(byte).map(char::from));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use crate::id::{IdSource, next_id};
+pub use crate::id::{IdSource, fnv_1a, lasting_id, next_id};
 pub use crate::time::{RFC3339_LEN, Timestamp};
 
 use crate::attribute::{is_unreserved, push_json, push_percent_encoded, push_text};
@@ -36,6 +36,9 @@ pub struct Origin {
     ends: [usize; NAMES.len()],
 }
 
+/// Of every `source`.
+const SCHEME: &str = "drogue://";
+
 /// The constant attributes, in the order in which they are kept and written.
 pub(crate) const NAMES: [&str; 9] = [
     "source",
@@ -62,12 +65,13 @@ impl Origin {
         let (device, device_uid) = parts.device;
         let (sender, sender_uid) = parts.sender;
 
-        let mut source = String::from("drogue://");
+        let mut source = String::with_capacity(SCHEME.len() + application.len() + 1 + device.len());
+        source.push_str(SCHEME);
         push_percent_encoded(&mut source, application, is_unreserved);
         source.push('/');
         push_percent_encoded(&mut source, device, |byte| byte.is_ascii_alphanumeric());
 
-        let mut partition_key = String::new();
+        let mut partition_key = String::with_capacity(application.len() + 1 + sender.len());
         push_percent_encoded(&mut partition_key, application, |byte| {
             byte.is_ascii_alphanumeric()
         });
@@ -90,21 +94,27 @@ impl Origin {
     }
 
     fn encode(values: [&str; NAMES.len()]) -> Arc<Self> {
-        let mut text = String::new();
+        // Exactly what names and values without any special character need.
+        let member = |(name, value): (&&str, &&str)| name.len() + value.len() + r#","":"""#.len();
+        let values_len: usize = values.iter().map(|value| value.len()).sum();
+        let members_len: usize = NAMES.iter().zip(&values).map(member).sum();
+        let mut text = String::with_capacity(values_len + members_len);
         let mut ends = [0; NAMES.len()];
-        let mut json = Vec::new();
-        for ((name, value), end) in NAMES.iter().zip(values).zip(&mut ends) {
+        for (value, end) in values.iter().zip(&mut ends) {
             push_text(&mut text, value);
             *end = text.len();
-            json.extend_from_slice(b",\"");
-            json.extend_from_slice(name.as_bytes());
-            json.extend_from_slice(b"\":\"");
-            push_json(&mut json, value);
-            json.push(b'"');
         }
-        text.push_str(&String::from_utf8_lossy(&json));
+        let mut text = text.into_bytes();
+        for (name, value) in NAMES.iter().zip(values) {
+            text.extend_from_slice(b",\"");
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(b"\":\"");
+            push_json(&mut text, value);
+            text.push(b'"');
+        }
         Arc::new(Self {
-            text: text.into_boxed_str(),
+            // It is made of texts.
+            text: String::from_utf8(text).unwrap_or_default().into_boxed_str(),
             ends,
         })
     }
@@ -264,7 +274,7 @@ pub struct Draft<'a> {
     pub origin: &'a Origin,
     /// Kind.
     pub event_type: EventType<'a>,
-    /// Unique, time-ordered; see [`next_id`].
+    /// Unique, time-ordered; see [`next_id`], and [`lasting_id`] of what may be said again.
     pub id: Uuid,
     /// When the packet arrived.
     pub time: Timestamp,

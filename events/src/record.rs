@@ -106,12 +106,9 @@ impl<'a> Record<'a> {
 
     /// All context attributes but `specversion`, by name and text. Booleans are `true`.
     pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut rest = self.attributes;
+        let mut entries = self.entries();
         std::iter::from_fn(move || {
-            let (&name_length, after) = rest.split_first()?;
-            let (name, after) = after.split_at_checked(name_length.into())?;
-            let (value, after) = sized(after)?;
-            rest = after;
+            let (name, value) = entries.next()?;
             Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?))
         })
     }
@@ -119,9 +116,21 @@ impl<'a> Record<'a> {
     /// The attribute of that name, or an empty text.
     #[must_use]
     pub fn get(&self, name: &str) -> &'a str {
-        let mut attributes = self.attributes();
-        let found = attributes.find(|(other, _)| *other == name);
-        found.map_or("", |(_, value)| value)
+        let mut entries = self.entries();
+        let found = entries.find(|(other, _)| *other == name.as_bytes());
+        found.map_or("", |(_, value)| str::from_utf8(value).unwrap_or_default())
+    }
+
+    /// The attributes' bytes: not every look at one is worth a check of all.
+    fn entries(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut rest = self.attributes;
+        std::iter::from_fn(move || {
+            let (&name_length, after) = rest.split_first()?;
+            let (name, after) = after.split_at_checked(name_length.into())?;
+            let (value, after) = sized(after)?;
+            rest = after;
+            Some((name, value))
+        })
     }
 
     /// The payload's bytes as the device sent them.

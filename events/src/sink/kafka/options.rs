@@ -68,26 +68,27 @@ pub enum KafkaError {
 }
 
 /// What the sink's promise rests on.
-const FIXED: [(&str, &str); 3] = [
+const FIXED: [(&str, &str); 4] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),
     // Tried without end: a message that is given up would come back and be produced again, perhaps
     // behind later ones or twice.
     ("message.timeout.ms", "0"),
+    // When a batch is refused for good, what is behind it is not to overtake it.
+    ("enable.gapless.guarantee", "true"),
 ];
 
 /// Other names of the same, and what would undo it.
-const FORBIDDEN: [&str; 6] = [
+const FORBIDDEN: [&str; 5] = [
     "request.required.acks",
     "delivery.timeout.ms",
     "message.send.max.retries",
     "retries",
     "transactional.id",
-    "enable.gapless.guarantee",
 ];
 
 /// Better defaults than librdkafka's for this use; properties override them.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
     // The sink's own queue is the bound.
     ("queue.buffering.max.messages", "0"),
     ("queue.buffering.max.kbytes", "2147483647"),
@@ -97,7 +98,20 @@ const DEFAULTS: [(&str, &str); 6] = [
     // As Kafka's own clients place keys.
     ("partitioner", "murmur2_random"),
     ("reconnect.backoff.max.ms", "5000"),
+    // Brokers take a batch behind one that failed, if it is the first they see of the producer in
+    // that partition; librdkafka then takes the one that failed for stored, and it is lost.
+    ("max.in.flight.requests.per.connection", "1"),
 ];
+
+/// Other names that librdkafka knows for the defaults.
+const ALIASES: [(&str, &str); 3] = [
+    ("queue.buffering.max.ms", "linger.ms"),
+    ("compression.codec", "compression.type"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+];
+
+/// librdkafka's default of `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
 
 impl KafkaOptions {
     /// Options with these properties of librdkafka.
@@ -129,13 +143,26 @@ impl KafkaOptions {
         })
     }
 
+    /// Whether nothing is configured that says to which partition an event goes.
+    pub(super) fn leaves_places_to_us(&self) -> bool {
+        !self.properties.contains_key("partitioner")
+    }
+
+    /// The configured size of batches, in bytes.
+    pub(super) fn batch_bytes(&self) -> usize {
+        let written = self.properties.get("batch.size");
+        let bytes = written.and_then(|bytes| bytes.parse().ok());
+        bytes.unwrap_or(BATCH_BYTES)
+    }
+
     pub(super) fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (name, value) in DEFAULTS {
             config.set(name, value);
         }
         for (name, value) in &self.properties {
-            config.set(name, value);
+            let alias = ALIASES.iter().find(|(alias, _)| alias == name);
+            config.set(alias.map_or(name.as_str(), |(_, name)| name), value);
         }
         for (name, value) in FIXED {
             config.set(name, value);

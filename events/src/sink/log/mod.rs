@@ -34,6 +34,7 @@ mod error;
 mod history;
 mod keeper;
 mod pack;
+mod pool;
 mod reader;
 mod retention;
 mod row;
@@ -45,7 +46,7 @@ mod writer;
 
 pub use error::{Closed, OpenError, ReadError};
 pub use history::{History, Periods};
-pub use reader::{LogReader, Page};
+pub use reader::{Filter, LOOKED_THROUGH, LogReader, Page};
 
 use database::Database;
 use keeper::Upkeep;

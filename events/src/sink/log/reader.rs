@@ -1,18 +1,16 @@
 //! Reads events back by their offsets.
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::Shared;
 use super::database::{from_sql, to_sql};
 use super::error::{Closed, ReadError};
 use super::pack::unpack;
-use super::row::Events;
-
-/// Connections that read at the same time; further reads wait for one of them.
-const MOST_CONNECTIONS: usize = 8;
+use super::pool::Pool;
+use super::row::{Events, Whose};
 
 /// Reads the log of each application. All but [`LogReader::wait_for_new`] block on the disk: call
 /// them where that is allowed.
@@ -30,7 +28,22 @@ pub struct Page {
     events: Vec<(u64, Range<usize>)>,
     next_offset: u64,
     latest: u64,
+    previous: Option<u64>,
 }
+
+/// Which events are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter<'a> {
+    /// Those of this device alone. The log has no index of devices: it looks through all events of
+    /// the application, up to [`LOOKED_THROUGH`] bytes of them for one page.
+    pub device: Option<&'a str>,
+}
+
+/// Bytes of events, unpacked, that are looked through for one page of [`LogReader::read_filtered`]
+/// or [`LogReader::read_back`]; the last row may exceed it.
+pub const LOOKED_THROUGH: usize = 16 << 20;
+/// The same in rows, that is, group commits.
+const MOST_ROWS: usize = 5_000;
 
 impl Page {
     /// Each event with its offset, as structured JSON.
@@ -57,6 +70,13 @@ impl Page {
     #[must_use]
     pub fn next_offset(&self) -> u64 {
         self.next_offset
+    }
+
+    /// What to read before next, going back: no older event is retained if there is none. Always none
+    /// on pages that were read forward.
+    #[must_use]
+    pub fn previous(&self) -> Option<u64> {
+        self.previous
     }
 
     /// The application's newest offset when the page was read; 0 if it never had an event.
@@ -93,6 +113,24 @@ impl LogReader {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Page, ReadError> {
+        self.read_filtered(application, after, Filter::default(), limit, max_bytes)
+    }
+
+    /// As [`LogReader::read`], of certain events only. A page of one device may hold fewer than there
+    /// are, even none, as the work for it is bounded: the end is reached when [`Page::next_offset`] is
+    /// [`Page::latest`].
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::read`].
+    pub fn read_filtered(
+        &self,
+        application: &str,
+        after: Option<u64>,
+        filter: Filter<'_>,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Page, ReadError> {
         self.pool.with(&self.shared, |connection| {
             // One snapshot for all questions; it ends with this block, before anything is sent.
             let transaction = connection.transaction()?;
@@ -114,8 +152,45 @@ impl LogReader {
                 ..Page::default()
             };
             if after < log.latest {
-                page.fill(&transaction, log.id, limit, max_bytes)?;
+                let whose = filter.device.map(Whose::device);
+                page.fill(&transaction, log.id, whose.as_ref(), limit, max_bytes)?;
             }
+            Ok(page)
+        })
+    }
+
+    /// Up to `limit` of the newest events of the application before the offset `before`, oldest
+    /// first, and about `max_bytes` of them: the newest is always given, whatever its size. Without
+    /// `before`, from the end.
+    ///
+    /// A page of one device may hold fewer than there are, even none, as the work for it is bounded:
+    /// the retained beginning is reached when it has no [`Page::previous`]. [`Page::next_offset`]
+    /// goes on behind where the page was asked to end.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Database`], [`ReadError::Corrupt`].
+    pub fn read_back(
+        &self,
+        application: &str,
+        before: Option<u64>,
+        filter: Filter<'_>,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Page, ReadError> {
+        self.pool.with(&self.shared, |connection| {
+            let transaction = connection.transaction()?;
+            let Some(log) = Log::find(&transaction, application)? else {
+                return Ok(Page::default());
+            };
+            let end = before.map_or(log.latest, |before| before.saturating_sub(1));
+            let mut page = Page {
+                next_offset: end.min(log.latest),
+                latest: log.latest,
+                ..Page::default()
+            };
+            let whose = filter.device.map(Whose::device);
+            page.fill_back(&transaction, &log, whose.as_ref(), limit, max_bytes)?;
             Ok(page)
         })
     }
@@ -190,6 +265,7 @@ impl Page {
         &mut self,
         transaction: &Transaction<'_>,
         application: i64,
+        whose: Option<&Whose>,
         limit: usize,
         max_bytes: usize,
     ) -> Result<(), ReadError> {
@@ -201,93 +277,103 @@ impl Page {
              ORDER BY first",
         )?;
         let mut rows = statement.query((application, to_sql(self.next_offset + 1)))?;
-        let mut buffer = Vec::new();
+        let mut look = Look::default();
         while self.len() < limit
+            && (whose.is_none() || look.may_go_on())
             && let Some(row) = rows.next()?
         {
-            let first = from_sql(row.get(0)?);
-            let corrupt = || ReadError::Corrupt { offset: first };
-            let size = usize::try_from(row.get::<_, i64>(1)?).map_err(|_| corrupt())?;
-            let stored = row.get_ref(2)?.as_blob().map_err(|_| corrupt())?;
-            let events = unpack(stored, size, &mut buffer).map_err(|_| corrupt())?;
-            for (offset, event) in (first..).zip(Events::of(events)) {
-                let event = event.map_err(|_| corrupt())?;
+            for (offset, event) in look.at(row)? {
                 if offset <= self.next_offset {
                     continue;
                 }
-                let is_full = self.data.len() + event.len() > max_bytes && !self.is_empty();
-                if self.len() >= limit || is_full {
+                let wanted = whose.is_none_or(|whose| whose.wrote(event));
+                if wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
                     return Ok(());
                 }
-                self.push(offset, event);
+                if wanted {
+                    self.push(offset, event);
+                }
+                self.next_offset = offset;
             }
         }
         Ok(())
+    }
+
+    /// Adds the events up to `next_offset`, the newest first, and then turns them round.
+    fn fill_back(
+        &mut self,
+        transaction: &Transaction<'_>,
+        log: &Log,
+        whose: Option<&Whose>,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<(), ReadError> {
+        let mut statement = transaction.prepare_cached(
+            "SELECT first, size, events FROM batch
+             WHERE application = ?1 AND first <= ?2 ORDER BY first DESC",
+        )?;
+        let mut rows = statement.query((log.id, to_sql(self.next_offset)))?;
+        let mut look = Look::default();
+        // All from here on were looked at.
+        let mut start = self.next_offset + 1;
+        'rows: while self.len() < limit
+            && (whose.is_none() || look.may_go_on())
+            && let Some(row) = rows.next()?
+        {
+            for (offset, event) in look.at(row)?.into_iter().rev() {
+                if offset >= start {
+                    continue;
+                }
+                let wanted = whose.is_none_or(|whose| whose.wrote(event));
+                if wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
+                    break 'rows;
+                }
+                if wanted {
+                    self.push(offset, event);
+                }
+                start = offset;
+            }
+        }
+        self.events.reverse();
+        self.previous = Some(start).filter(|start| *start > log.expired_through + 1);
+        Ok(())
+    }
+
+    /// Whether this event would be one too many, in bytes.
+    fn is_full(&self, event: &[u8], max_bytes: usize) -> bool {
+        self.data.len() + event.len() > max_bytes && !self.is_empty()
     }
 
     fn push(&mut self, offset: u64, event: &[u8]) {
         let start = self.data.len();
         self.data.extend_from_slice(event);
         self.events.push((offset, start..self.data.len()));
-        self.next_offset = offset;
     }
 }
 
-/// Read-only connections, opened when needed and kept.
+/// What is looked at for one page.
 #[derive(Default)]
-struct Pool {
-    state: Mutex<PoolState>,
-    freed: Condvar,
+struct Look {
+    rows: usize,
+    bytes: usize,
+    buffer: Vec<u8>,
 }
 
-#[derive(Default)]
-struct PoolState {
-    idle: Vec<Connection>,
-    in_use: usize,
-}
-
-impl Pool {
-    /// Lends a connection. One that failed is not used again.
-    fn with<T>(
-        &self,
-        shared: &Shared,
-        read: impl FnOnce(&mut Connection) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
-        let (_lease, idle) = self.lend();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => shared.database.connect_read_only()?,
-        };
-        let result = read(&mut connection);
-        if !matches!(result, Err(ReadError::Database(_))) {
-            self.lock().idle.push(connection);
-        }
-        result
+impl Look {
+    fn may_go_on(&self) -> bool {
+        self.rows < MOST_ROWS && self.bytes < LOOKED_THROUGH
     }
 
-    fn lend(&self) -> (Lease<'_>, Option<Connection>) {
-        let mut state = self.lock();
-        while state.in_use >= MOST_CONNECTIONS {
-            state = self
-                .freed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        state.in_use += 1;
-        (Lease(self), state.idle.pop())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to use a connection.
-struct Lease<'a>(&'a Pool);
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.0.lock().in_use -= 1;
-        self.0.freed.notify_one();
+    /// The events of a row, with their offsets.
+    fn at<'a>(&'a mut self, row: &'a Row<'_>) -> Result<Vec<(u64, &'a [u8])>, ReadError> {
+        let first = from_sql(row.get(0)?);
+        let corrupt = || ReadError::Corrupt { offset: first };
+        let size = usize::try_from(row.get::<_, i64>(1)?).map_err(|_| corrupt())?;
+        let stored = row.get_ref(2)?.as_blob().map_err(|_| corrupt())?;
+        self.rows += 1;
+        self.bytes += size;
+        let events = unpack(stored, size, &mut self.buffer).map_err(|_| corrupt())?;
+        let events = Events::of(events).collect::<Result<Vec<_>, _>>();
+        Ok((first..).zip(events.map_err(|_| corrupt())?).collect())
     }
 }

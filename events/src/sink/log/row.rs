@@ -1,5 +1,6 @@
 //! The events of one row: each with its length in front.
 
+use crate::attribute::push_json;
 use crate::encode::write_structured_json;
 use crate::event::Draft;
 
@@ -55,6 +56,33 @@ impl<'a> Iterator for Events<'a> {
         };
         self.rest = rest;
         Some(Ok(event))
+    }
+}
+
+/// Knows the events of one device.
+pub(super) struct Whose {
+    /// The device's name as an event has it, with the quote behind it.
+    name: Vec<u8>,
+}
+
+/// In front of the device's name.
+const DEVICE: &[u8] = br#","device":""#;
+
+impl Whose {
+    pub(super) fn device(name: &str) -> Self {
+        let mut json = Vec::new();
+        push_json(&mut json, name);
+        json.push(b'"');
+        Self { name: json }
+    }
+
+    /// Whether the event is from the device. The attributes of an event stand before its data, and a
+    /// quote within a name is escaped: what is found first is the attribute.
+    pub(super) fn wrote(&self, event: &[u8]) -> bool {
+        let mut places = event.windows(DEVICE.len());
+        let place = places.position(|part| part == DEVICE);
+        let name = place.and_then(|place| event.get(place + DEVICE.len()..));
+        name.is_some_and(|name| name.starts_with(&self.name))
     }
 }
 

@@ -20,6 +20,23 @@ pub(crate) trait Courier {
     /// Events that one delivery may carry, and their bytes.
     fn most(&self) -> (usize, usize);
 
+    /// Rises when the courier has begun anew, and may deliver out of order what was under way before
+    /// and what is sent from now on: a lane starts nothing more before the former has come back.
+    fn generation(&mut self) -> u64 {
+        0
+    }
+
+    /// Whether an event is likely to be refused, so that it is better not in the company of others.
+    fn goes_alone(&self, _event: &Bytes) -> bool {
+        false
+    }
+
+    /// Whether what was sent last must have come back before more of its lane is sent. Asked once,
+    /// after each delivery that was started.
+    fn holds(&mut self) -> bool {
+        false
+    }
+
     /// Looks whether the remote system is there, before there is anything to deliver.
     ///
     /// The error is for log and readiness, and shows no secret.
@@ -36,12 +53,22 @@ pub(crate) trait Courier {
 }
 
 /// What became of a delivery.
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "Kafka's brokers alone judge deliveries together")
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The remote system has taken all of its events.
     Accepted,
     /// It will never take the delivery. Of several events, each is then delivered by itself.
     Refused(Refusal, String),
+    /// It was refused together with other deliveries, and may not be the one that is at fault: each
+    /// of its events goes again with nothing else of its lane under way.
+    Doubted(String),
+    /// It was given up for the sake of another one: it goes again at once, in its order. A lane of
+    /// which nothing else is heard takes it for [`Outcome::Retry`] in the end.
+    Again(String),
     /// It does not take the delivery now.
     Retry {
         /// For log and readiness, without secrets.
@@ -70,8 +97,11 @@ impl Outcome {
 
 /// The right to say once what became of a delivery. Dropped unanswered, it asks for another try.
 pub(crate) struct Ticket {
-    answer: Option<Answer>,
-    inbox: UnboundedSender<Answer>,
+    lane: u64,
+    delivery: u64,
+    is_alone: bool,
+    /// `None`: it is answered.
+    inbox: Option<UnboundedSender<Answer>>,
 }
 
 /// What became of which delivery.
@@ -82,31 +112,50 @@ pub(crate) struct Answer {
 }
 
 impl Ticket {
-    pub(super) fn new(lane: u64, delivery: u64, inbox: &UnboundedSender<Answer>) -> Self {
-        let outcome = Outcome::retry("the delivery broke off");
+    pub(super) fn new(
+        lane: u64,
+        delivery: u64,
+        is_alone: bool,
+        inbox: &UnboundedSender<Answer>,
+    ) -> Self {
         Self {
-            answer: Some(Answer {
-                lane,
-                delivery,
-                outcome,
-            }),
-            inbox: inbox.clone(),
+            lane,
+            delivery,
+            is_alone,
+            inbox: Some(inbox.clone()),
         }
+    }
+
+    /// Whether nothing else of its lane is under way, nor will be until it is answered.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(dead_code, reason = "the other systems refuse each delivery by itself")
+    )]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// Says what became of the delivery.
     pub(crate) fn answer(mut self, outcome: Outcome) {
-        if let Some(answer) = &mut self.answer {
-            answer.outcome = outcome;
+        self.say(outcome);
+    }
+
+    fn say(&mut self, outcome: Outcome) {
+        if let Some(inbox) = self.inbox.take() {
+            // Without a receiver the sink is closed, and nobody waits for an answer.
+            let _closed = inbox.send(Answer {
+                lane: self.lane,
+                delivery: self.delivery,
+                outcome,
+            });
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            // Without a receiver the sink is closed, and nobody waits for an answer.
-            let _closed = self.inbox.send(answer);
+        if self.inbox.is_some() {
+            self.say(Outcome::retry("the delivery broke off"));
         }
     }
 }

@@ -162,11 +162,21 @@ impl<'a, C: Courier> Driver<'a, C> {
             is_ready,
             ..
         } = self;
+        // Events of one connection come together.
+        let mut last: Option<(LaneKey, u64)> = None;
         intake.take(|application, parcel| {
             ledger.enter(&parcel);
             accounts.take_in(application, parcel.cost());
-            let key = (Arc::clone(application), shard(&parcel, courier.lanes()));
-            let id = enter_lane(key, keys, lanes, next_lane);
+            let shard = shard(&parcel, courier.lanes());
+            let id = match &last {
+                Some(((name, its), id)) if Arc::ptr_eq(name, application) && *its == shard => *id,
+                _ => {
+                    let key = (Arc::clone(application), shard);
+                    let id = enter_lane(key.clone(), keys, lanes, next_lane);
+                    last = Some((key, id));
+                    id
+                }
+            };
             if let Some(lane) = lanes.get_mut(&id) {
                 lane.push(parcel);
             }
@@ -179,8 +189,9 @@ impl<'a, C: Courier> Driver<'a, C> {
     /// Starts every delivery that may start now, the lanes in turn.
     async fn send_all(&mut self) {
         let now = Instant::now();
+        let generation = self.courier.generation();
         for id in &self.troubled {
-            let due = self.lanes.get(id).and_then(|lane| lane.due(1));
+            let due = self.lanes.get(id).and_then(|lane| lane.due(1, now));
             if due.is_some_and(|due| due <= now) && self.is_ready.insert(*id) {
                 self.ready.push_back(*id);
             }
@@ -191,16 +202,25 @@ impl<'a, C: Courier> Driver<'a, C> {
             let Some(lane) = self.lanes.get_mut(&id) else {
                 continue;
             };
-            if lane.due(window).is_none_or(|due| due > Instant::now()) {
+            let now = Instant::now();
+            lane.keep_to(generation);
+            let first = lane.first();
+            if first.is_some_and(|first| self.courier.goes_alone(first)) {
+                lane.set_first_apart();
+            }
+            if lane.due(window, now).is_none_or(|due| due > now) {
                 continue;
             }
-            let (delivery, events) = lane.start(self.courier.most());
+            let start = lane.start(self.courier.most(), now);
             let application = Arc::clone(lane.application());
-            let ticket = Ticket::new(id, delivery, &self.answers);
-            let send = self.courier.send(&application, events, ticket);
+            let ticket = Ticket::new(id, start.delivery, start.is_alone, &self.answers);
+            let send = self.courier.send(&application, start.events, ticket);
             // Broken off, the delivery answers by its ticket.
-            let begun = tokio::time::timeout(START_PATIENCE, send).await;
-            if begun.is_ok() && lane.due(window).is_some() && self.is_ready.insert(id) {
+            let begun = tokio::time::timeout_at(now + START_PATIENCE, send).await;
+            if self.courier.holds() {
+                lane.hold();
+            }
+            if begun.is_ok() && lane.due(window, now).is_some() && self.is_ready.insert(id) {
                 self.ready.push_back(id);
             }
             if self.inbox.len() >= ANSWERS_AT_ONCE {
@@ -214,17 +234,19 @@ impl<'a, C: Courier> Driver<'a, C> {
         if !self.ready.is_empty() {
             return Some(Instant::now());
         }
-        let due = |id| self.lanes.get(id).and_then(|lane: &Lane| lane.due(1));
+        let now = Instant::now();
+        let due = |id| self.lanes.get(id).and_then(|lane: &Lane| lane.due(1, now));
         self.troubled.iter().filter_map(due).min()
     }
 
     /// Works through what was answered, and tells the connections.
     fn hear(&mut self, first: Answer) {
         let mut finished = Vec::new();
-        self.judge(first, &mut finished);
+        let now = Instant::now();
+        self.judge(first, now, &mut finished);
         for _ in 1..ANSWERS_AT_ONCE {
             match self.inbox.try_recv() {
-                Ok(answer) => self.judge(answer, &mut finished),
+                Ok(answer) => self.judge(answer, now, &mut finished),
                 Err(_) => break,
             }
         }
@@ -232,7 +254,7 @@ impl<'a, C: Courier> Driver<'a, C> {
         self.intake.release(finished.iter());
     }
 
-    fn judge(&mut self, answer: Answer, finished: &mut Vec<Parcel>) {
+    fn judge(&mut self, answer: Answer, now: Instant, finished: &mut Vec<Parcel>) {
         let Answer {
             lane: id,
             delivery,
@@ -243,7 +265,7 @@ impl<'a, C: Courier> Driver<'a, C> {
         };
         match outcome {
             Outcome::Accepted => {
-                let (parcels, took) = lane.end(delivery);
+                let (parcels, took) = lane.end(delivery, now);
                 let bytes = parcels.iter().map(|parcel| parcel.event.len() as u64);
                 let counters = &self.shared.counters;
                 counters.accepted(parcels.len() as u64, bytes.sum());
@@ -257,7 +279,7 @@ impl<'a, C: Courier> Driver<'a, C> {
             }
             Outcome::Refused(..) if lane.size(delivery) > 1 => lane.split(delivery),
             Outcome::Refused(refusal, reason) => {
-                let (parcels, _) = lane.end(delivery);
+                let (parcels, _) = lane.end(delivery, now);
                 if parcels.iter().any(|parcel| parcel.is_spilled) {
                     tracing::warn!(sink = %self.shared.name, application = %lane.application(), reason, "an event that was acknowledged is refused, and dropped");
                 } else {
@@ -271,14 +293,30 @@ impl<'a, C: Courier> Driver<'a, C> {
                 }
                 finished.extend(parcels);
             }
+            Outcome::Doubted(reason) => {
+                tracing::debug!(sink = %self.shared.name, application = %lane.application(), reason, "refused in company");
+                lane.doubt(delivery);
+                return self.make_ready(id);
+            }
+            Outcome::Again(_) if !lane.is_stuck() => {
+                lane.rally(delivery);
+                return self.make_ready(id);
+            }
+            Outcome::Again(reason) => return self.fail(id, delivery, &reason, None),
             Outcome::Retry { reason, after } => {
-                lane.fail(delivery, after);
-                self.shared.counters.failed();
-                self.note_trouble(id, &reason);
-                return;
+                return self.fail(id, delivery, &reason, after);
             }
         }
         self.settle(id);
+    }
+
+    /// The delivery was not taken: it goes again after a pause.
+    fn fail(&mut self, id: u64, delivery: u64, reason: &str, after: Option<Duration>) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.fail(delivery, after);
+        }
+        self.shared.counters.failed();
+        self.note_trouble(id, reason);
     }
 
     fn note_trouble(&mut self, id: u64, reason: &str) {

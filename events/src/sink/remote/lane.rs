@@ -13,6 +13,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A remote system that asks for more patience than this is asked again sooner.
 const LONGEST_WISH: Duration = Duration::from_secs(300);
+/// How often deliveries may be given up for the sake of others, with none taken in between.
+const MOST_ROUNDS: u32 = 8;
 
 /// The application, and which of its lanes.
 pub(super) type LaneKey = (Arc<str>, u16);
@@ -28,6 +30,16 @@ pub(super) struct Lane {
     trouble: Option<Trouble>,
     /// Events up to this number go one by one: the system refused some of them together.
     single_up_to: i64,
+    /// Nothing starts before everything under way has come back.
+    rallies: bool,
+    /// The same, without anything having been given up.
+    holds: bool,
+    /// How often the lane has begun again since a delivery was taken or refused.
+    rounds: u32,
+    /// What is under way goes alone.
+    is_alone: bool,
+    /// Of the courier, when the lane last sent something.
+    generation: u64,
     /// The lane has events on disk, which go first.
     spilled: Option<Spilled>,
 }
@@ -50,6 +62,8 @@ struct Delivery {
 /// An event with its place in the lane.
 struct Numbered {
     number: i64,
+    /// It is sent with nothing else of the lane under way.
+    alone: bool,
     parcel: Parcel,
 }
 
@@ -62,6 +76,25 @@ struct Trouble {
     since: u64,
 }
 
+/// A delivery that starts.
+pub(super) struct Start {
+    /// Its number.
+    pub(super) delivery: u64,
+    pub(super) events: Vec<Bytes>,
+    /// Nothing else of the lane is under way until it has come back.
+    pub(super) is_alone: bool,
+}
+
+impl Numbered {
+    fn new(number: i64, parcel: Parcel) -> Self {
+        Self {
+            number,
+            alone: false,
+            parcel,
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn new(key: LaneKey) -> Self {
         Self {
@@ -71,7 +104,12 @@ impl Lane {
             next_parcel: 1,
             next_delivery: 1,
             trouble: None,
-            single_up_to: 0,
+            single_up_to: i64::MIN,
+            rallies: false,
+            holds: false,
+            rounds: 0,
+            is_alone: false,
+            generation: 0,
             spilled: None,
         }
     }
@@ -83,7 +121,7 @@ impl Lane {
     pub(super) fn push(&mut self, parcel: Parcel) {
         let number = self.next_parcel;
         self.next_parcel += 1;
-        self.waiting.push_back(Numbered { number, parcel });
+        self.waiting.push_back(Numbered::new(number, parcel));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -94,25 +132,70 @@ impl Lane {
         self.trouble.is_some()
     }
 
-    /// When a delivery may start, if one is due by then.
-    pub(super) fn due(&self, window: usize) -> Option<Instant> {
-        if self.waiting.is_empty() {
-            return None;
-        }
-        match &self.trouble {
-            // What was sent behind the one that failed must come back first, or it would overtake.
-            Some(trouble) => self.under_way.is_empty().then_some(trouble.until),
-            None => (self.under_way.len() < window).then(Instant::now),
+    /// Takes note of the courier's generation: what was sent in another one must come back first.
+    pub(super) fn keep_to(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.rallies |= !self.under_way.is_empty();
         }
     }
 
-    /// The events of the next delivery, and its number.
-    pub(super) fn start(&mut self, most: (usize, usize)) -> (u64, Vec<Bytes>) {
-        let (most_events, most_bytes) = most;
-        let mut sent: Vec<Numbered> = Vec::new();
+    /// The next event to be sent.
+    pub(super) fn first(&self) -> Option<&Bytes> {
+        self.waiting.front().map(|first| &first.parcel.event)
+    }
+
+    /// Has the next event sent alone.
+    pub(super) fn set_first_apart(&mut self) {
+        if let Some(first) = self.waiting.front_mut() {
+            first.alone = true;
+        }
+    }
+
+    /// When a delivery may start, if one is due by then; that is `now`, unless there is trouble.
+    pub(super) fn due(&self, window: usize, now: Instant) -> Option<Instant> {
+        let first = self.waiting.front()?;
+        match &self.trouble {
+            // What was sent behind the one that failed must come back first, or it would overtake.
+            Some(trouble) => self.under_way.is_empty().then_some(trouble.until),
+            None if self.rallies || self.holds || self.is_alone || first.alone => {
+                self.under_way.is_empty().then_some(now)
+            }
+            None => (self.under_way.len() < window).then_some(now),
+        }
+    }
+
+    /// The next delivery.
+    pub(super) fn start(&mut self, most: (usize, usize), now: Instant) -> Start {
+        self.rounds += u32::from(self.rallies);
+        self.rallies = false;
+        self.holds = false;
+        let is_first_alone = self.waiting.front().is_some_and(|first| first.alone);
+        self.is_alone = self.trouble.is_some() || is_first_alone;
+        let sent = self.take(most);
+        let number = self.next_delivery;
+        self.next_delivery += 1;
+        let events = sent.iter().map(|event| event.parcel.event.clone());
+        let events = events.collect();
+        let delivery = Delivery {
+            events: sent,
+            since: now,
+        };
+        self.under_way.insert(number, delivery);
+        Start {
+            delivery: number,
+            events,
+            is_alone: self.is_alone,
+        }
+    }
+
+    /// The events of the next delivery.
+    fn take(&mut self, (most_events, most_bytes): (usize, usize)) -> Vec<Numbered> {
+        // Couriers that take one event at a time are the ones that are to be fast.
+        let mut sent: Vec<Numbered> = Vec::with_capacity(1);
         let mut bytes = 0;
         while let Some(next) = self.waiting.front() {
-            let single = next.number <= self.single_up_to;
+            let single = next.number <= self.single_up_to || next.alone;
             let full =
                 sent.len() >= most_events || bytes + next.parcel.event.len() > most_bytes || single;
             if full && !sent.is_empty() {
@@ -124,22 +207,14 @@ impl Lane {
                 break;
             }
         }
-        let number = self.next_delivery;
-        self.next_delivery += 1;
-        let events = sent.iter().map(|event| event.parcel.event.clone());
-        let events = events.collect();
-        let delivery = Delivery {
-            events: sent,
-            since: Instant::now(),
-        };
-        self.under_way.insert(number, delivery);
-        (number, events)
+        sent
     }
 
     /// The delivery was taken, or refused for good: its events, and how long it took.
-    pub(super) fn end(&mut self, delivery: u64) -> (Vec<Parcel>, Duration) {
+    pub(super) fn end(&mut self, delivery: u64, now: Instant) -> (Vec<Parcel>, Duration) {
         // One that was under way when another failed says nothing about what comes now.
         self.trouble.take_if(|trouble| delivery >= trouble.since);
+        self.rounds = 0;
         let Some(delivery) = self.under_way.remove(&delivery) else {
             return (Vec::new(), Duration::ZERO);
         };
@@ -149,7 +224,7 @@ impl Lane {
             let came = parcels.iter().filter(|parcel| parcel.is_spilled).count();
             spilled.in_hand = spilled.in_hand.saturating_sub(came);
         }
-        (parcels, delivery.since.elapsed())
+        (parcels, now.saturating_duration_since(delivery.since))
     }
 
     /// How many events the delivery has.
@@ -165,6 +240,31 @@ impl Lane {
         let last = delivered.and_then(|delivery| delivery.events.last());
         self.single_up_to = last.map_or(self.single_up_to, |event| event.number);
         self.put_back(delivery);
+    }
+
+    /// The delivery was refused with others: its events are to go alone.
+    pub(super) fn doubt(&mut self, delivery: u64) {
+        let doubted = self.under_way.get_mut(&delivery);
+        let events = doubted.into_iter().flat_map(|doubted| &mut doubted.events);
+        events.for_each(|event| event.alone = true);
+        self.rally(delivery);
+    }
+
+    /// The delivery was given up: its events are to be sent again once everything under way has come
+    /// back.
+    pub(super) fn rally(&mut self, delivery: u64) {
+        self.put_back(delivery);
+        self.rallies = true;
+    }
+
+    /// Nothing more starts before everything under way has come back.
+    pub(super) fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// The lane has rallied again and again, and nothing of it was taken.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.rounds >= MOST_ROUNDS
     }
 
     /// The delivery was not taken: its events are to be sent again after a pause, which grows.
@@ -262,7 +362,7 @@ impl Lane {
         let before = (1..).map(|distance| first - distance);
         let parcels: Vec<Parcel> = Parcel::spilled(events).collect();
         for (parcel, number) in parcels.into_iter().rev().zip(before) {
-            self.waiting.push_front(Numbered { number, parcel });
+            self.waiting.push_front(Numbered::new(number, parcel));
         }
     }
 

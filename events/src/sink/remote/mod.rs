@@ -4,7 +4,9 @@
 //! A sink brings a [`Courier`], which makes single deliveries. The [`Driver`] takes events from the
 //! queue, spreads them over lanes, and keeps each lane in order: after a failed delivery nothing of
 //! that lane is sent before everything under way has come back, and then one delivery at a time
-//! until one is taken. The [`Valve`] bounds what an application in trouble may hold of the queue. Lanes of one application do not wait for those of another, so that one dead
+//! until one is taken. What comes back for the sake of another delivery goes again at once, in its
+//! order, and what may be at fault goes alone. The [`Valve`] bounds what an application in trouble may
+//! hold of the queue. Lanes of one application do not wait for those of another, so that one dead
 //! endpoint holds up its own application only.
 
 mod courier;

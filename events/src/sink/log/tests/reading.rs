@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::super::{Closed, Periods, ReadError};
+use super::super::{Closed, Filter, LOOKED_THROUGH, Periods, ReadError};
 use super::*;
 
 fn offsets(reader: &LogReader, after: Option<u64>, limit: usize, max_bytes: usize) -> Vec<u64> {
@@ -63,6 +63,138 @@ fn a_page_keeps_to_its_bytes_but_always_moves_on() {
     assert_eq!(offsets(&reader, None, 9, 3 * event_bytes), [1, 2, 3]);
     assert_eq!(offsets(&reader, None, 9, 3 * event_bytes - 1), [1, 2]);
     assert_eq!(offsets(&reader, Some(4), 9, 0), [5]);
+}
+
+#[test]
+fn pages_going_back_join_without_gap_or_overlap() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    for _ in 0..7 {
+        publish_numbers(&sink, "app", 11);
+    }
+    let reader = sink.reader();
+    for limit in [1, 2, 10, 11, 12, 76, 77, 100] {
+        let (mut before, mut seen) = (None, Vec::new());
+        loop {
+            let all = Filter::default();
+            let page = reader.read_back("app", before, all, limit, usize::MAX);
+            let page = page.unwrap();
+            assert!(page.len() <= limit && page.latest() == 77);
+            assert_eq!(page.next_offset(), before.map_or(77, |before| before - 1));
+            let mut offsets: Vec<_> = page.events().map(|(offset, _)| offset).collect();
+            assert!(offsets.is_sorted(), "oldest first");
+            offsets.append(&mut seen);
+            seen = offsets;
+            before = page.previous();
+            if before.is_none() {
+                break;
+            }
+            assert_eq!(before, seen.first().copied());
+        }
+        assert_eq!(seen, (1..=77).collect::<Vec<_>>(), "limit {limit}");
+    }
+    let page = reader.read_back("app", Some(1), Filter::default(), 9, usize::MAX);
+    assert!(page.unwrap().is_empty());
+    let page = reader.read_back("app", Some(u64::MAX), Filter::default(), 1, usize::MAX);
+    assert_eq!(page.unwrap().next_offset(), 77);
+    let nobody = reader.read_back("nobody", None, Filter::default(), 9, usize::MAX);
+    assert_eq!(nobody.unwrap().previous(), None);
+}
+
+#[test]
+fn a_page_going_back_keeps_to_its_bytes_but_always_moves_on() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_numbers(&sink, "app", 9);
+    let reader = sink.reader();
+    let back = |max_bytes| {
+        let page = reader.read_back("app", None, Filter::default(), 9, max_bytes);
+        let page = page.unwrap();
+        (page.len(), page.previous())
+    };
+    let newest = reader.read("app", Some(8), 1, usize::MAX).unwrap();
+    let event_bytes = newest.events().next().unwrap().1.len();
+    assert_eq!(back(3 * event_bytes), (3, Some(7)));
+    assert_eq!(back(3 * event_bytes - 1), (2, Some(8)));
+    assert_eq!(back(0), (1, Some(9)));
+}
+
+/// Publishes one event of each of these devices in this order.
+fn publish_of(sink: &LogSink, devices: &[&str]) {
+    for device in devices {
+        let mut connection = Connection::new("app", device);
+        // What is within the data is no attribute.
+        connection.encode(sink, "temp", br#"[{"x":1,"device":"liar"}]"#);
+        connection.hand_over(sink);
+        connection.recorder.wait_accepted(1);
+    }
+}
+
+#[test]
+fn the_events_of_one_device_are_found_both_ways() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    let odd = r#"a"b\c"#;
+    publish_of(&sink, &["a", odd, "a", "ab", "a", "b", odd, "a"]);
+    let reader = sink.reader();
+    let found = |device, before, limit| {
+        let filter = Filter {
+            device: Some(device),
+        };
+        let page = reader.read_back("app", before, filter, limit, usize::MAX);
+        let page = page.unwrap();
+        let offsets: Vec<_> = page.events().map(|(offset, _)| offset).collect();
+        (offsets, page.previous())
+    };
+    assert_eq!(found("a", None, 3), (vec![3, 5, 8], Some(3)));
+    assert_eq!(found("a", Some(3), 3), (vec![1], None));
+    assert_eq!(found("ab", None, 3), (vec![4], None));
+    assert_eq!(found(odd, None, 3), (vec![2, 7], None));
+    assert_eq!(found("liar", None, 3), (vec![], None));
+
+    let filter = Filter { device: Some("a") };
+    let page = reader.read_filtered("app", Some(1), filter, 2, usize::MAX);
+    let page = page.unwrap();
+    let offsets: Vec<_> = page.events().map(|(offset, _)| offset).collect();
+    assert_eq!((offsets, page.next_offset()), (vec![3, 5], 5));
+    let page = reader.read_filtered("app", Some(1), filter, 9, usize::MAX);
+    assert_eq!(page.unwrap().next_offset(), 8);
+}
+
+#[test]
+fn what_is_looked_through_for_one_page_is_bounded_and_the_next_goes_on() {
+    let fixture = Fixture::new();
+    let sink = fixture.open();
+    publish_of(&sink, &["rare"]);
+    let payload = vec![b'x'; 1 << 20];
+    let others = 2 * (LOOKED_THROUGH >> 20) as u64;
+    let mut connection = Connection::new("app", "often");
+    for _ in 0..others {
+        connection.encode(&sink, "temp", &payload);
+    }
+    connection.hand_over(&sink);
+    connection.recorder.wait_accepted(others);
+    let reader = sink.reader();
+    let filter = Filter {
+        device: Some("rare"),
+    };
+    let (mut before, mut pages, mut found) = (None, 0, Vec::new());
+    loop {
+        let page = reader.read_back("app", before, filter, 9, usize::MAX);
+        let page = page.unwrap();
+        found.extend(page.events().map(|(offset, _)| offset));
+        pages += 1;
+        let Some(previous) = page.previous() else {
+            break;
+        };
+        assert!(before.is_none_or(|before| previous < before), "it moves on");
+        before = Some(previous);
+    }
+    assert_eq!(found, [1]);
+    assert!((2..=4).contains(&pages), "{pages}");
+    let page = reader.read_filtered("app", Some(1), filter, 9, usize::MAX);
+    let page = page.unwrap();
+    assert!(page.is_empty() && page.next_offset() > 1 && page.next_offset() < page.latest());
 }
 
 #[test]

@@ -15,6 +15,8 @@
     reason = "a measurement"
 )]
 
+mod bare;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -28,15 +30,17 @@ use landfall_events::sink::mqtt::{self, MqttOptions};
 use landfall_events::sink::nats::{self, NatsOptions};
 use landfall_events::sink::{Completion, Handover, OpenBatch, Refusal, Remote, Sequence, Sink};
 use landfall_events::template::Template;
-use rdkafka::config::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PAYLOAD: &[u8] = br#"{"temperature":21.5,"humidity":48,"battery":3.71,"seq":1234567890}"#;
 /// Publishes under way at once, in both.
 const WINDOW: usize = 1_000;
+/// Devices that send in turn, in both: so many that the lanes of a sink get as much each.
+const SENDERS: usize = 4_096;
 /// Requests under way at once, in both.
 const CONCURRENCY: u16 = 16;
 
@@ -55,7 +59,7 @@ fn main() {
         results[0].push(measure(events, || through(&sink, events)));
         sink.close(Duration::from_secs(10)).unwrap();
         drop(sink);
-        results[1].push(measure(events, || bare(system, address, events)));
+        results[1].push(measure(events, || bare::send(system, address, events)));
     }
     for (name, results) in ["sink", "bare"].iter().zip(&mut results) {
         println!(
@@ -161,13 +165,13 @@ impl Completion for Connection {
     fn room(&self, _slot: usize) {}
 }
 
-/// Sends through the sink, sixteen senders in turn so that HTTP requests can run side by side.
+/// Sends through the sink, as many senders in turn.
 fn through(sink: &dyn Sink, events: u64) {
     const BATCH: u64 = 64;
     let connection = Arc::new(Connection::default());
     let completion: Arc<dyn Completion> = connection.clone();
     let application: Arc<str> = "app".into();
-    let origins: Vec<_> = (0..64)
+    let origins: Vec<_> = (0..SENDERS)
         .map(|number| origin(&format!("sensor{number}")))
         .collect();
     let mut batch = OpenBatch::new();
@@ -214,150 +218,6 @@ fn draft(origin: &Origin, time: Timestamp) -> Draft<'_> {
         extensions: &[],
         data: Data::Json(PAYLOAD),
     }
-}
-
-/// The attributes of one event, as a producer that knows nothing of CloudEvents may send them.
-fn attributes() -> Vec<(&'static str, String)> {
-    let origin = origin("sensor0");
-    let of_origin = origin
-        .attributes()
-        .map(|(name, value)| (name, value.to_owned()));
-    let own = [
-        ("specversion", "1.0".to_owned()),
-        ("id", next_id(Timestamp::now()).to_string()),
-        ("type", "io.drogue.event.v1".to_owned()),
-        ("time", "2026-11-05T12:34:56.123456Z".to_owned()),
-        ("subject", "telemetry".to_owned()),
-    ];
-    own.into_iter().chain(of_origin).collect()
-}
-
-/// The same messages by the client library alone, each with an id of its own.
-fn bare(system: &str, address: &str, events: u64) {
-    let runtime = Runtime::new().unwrap();
-    match system {
-        "kafka" => bare_kafka(address, events),
-        "nats" => runtime.block_on(bare_nats(address, events)),
-        "mqtt" => runtime.block_on(bare_mqtt(address, events)),
-        _ => runtime.block_on(bare_http(address, events)),
-    }
-}
-
-fn bare_kafka(address: &str, events: u64) {
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", address)
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        .set("linger.ms", "1")
-        .set("compression.type", "lz4")
-        .set("queue.buffering.max.messages", "0")
-        .create()
-        .unwrap();
-    let attributes = attributes();
-    for _ in 0..events {
-        let mut headers = OwnedHeaders::new_with_capacity(20);
-        for (name, value) in &attributes {
-            let key = format!("ce_{name}");
-            headers = headers.insert(Header {
-                key: &key,
-                value: Some(value),
-            });
-        }
-        let record = BaseRecord::to("bench")
-            .key("app/sensor0")
-            .payload(PAYLOAD)
-            .headers(headers);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
-    }
-    producer.flush(Duration::from_secs(60)).unwrap();
-}
-
-async fn bare_nats(address: &str, events: u64) {
-    let client = async_nats::connect(address).await.unwrap();
-    let context = async_nats::jetstream::context::ContextBuilder::new()
-        .backpressure_on_inflight(false)
-        .build(client);
-    let attributes = attributes();
-    let window = Arc::new(Semaphore::new(WINDOW));
-    for _ in 0..events {
-        let permit = Arc::clone(&window).acquire_owned().await.unwrap();
-        let mut headers = async_nats::HeaderMap::new();
-        headers.insert("Nats-Msg-Id", next_id(Timestamp::now()).to_string());
-        for (name, value) in &attributes {
-            headers.insert(format!("ce-{name}").as_str(), value.as_str());
-        }
-        let payload = Bytes::from_static(PAYLOAD);
-        let sent = context.publish_with_headers("bench", headers, payload);
-        let acknowledgement = sent.await.unwrap();
-        tokio::spawn(async move {
-            acknowledgement.await.unwrap();
-            drop(permit);
-        });
-    }
-    let _all = window
-        .acquire_many(u32::try_from(WINDOW).unwrap())
-        .await
-        .unwrap();
-}
-
-async fn bare_mqtt(address: &str, events: u64) {
-    use rumqttc_v5 as v5;
-    let (host, port) = address.split_once(':').unwrap();
-    let mut options = v5::MqttOptions::new("bare", (host, port.parse::<u16>().unwrap()));
-    options
-        .set_request_channel_capacity(256)
-        .set_max_request_batch(64);
-    let (client, mut poll) = v5::AsyncClient::builder(options).capacity(256).build();
-    let polling = tokio::spawn(async move { while poll.poll().await.is_ok() {} });
-    let attributes = attributes();
-    let window = Arc::new(Semaphore::new(WINDOW));
-    for _ in 0..events {
-        let permit = Arc::clone(&window).acquire_owned().await.unwrap();
-        let user = attributes
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()));
-        let properties = v5::PublishProperties {
-            user_properties: user.collect(),
-            content_type: Some("application/json".to_owned()),
-            ..v5::PublishProperties::default()
-        };
-        let options = v5::PublishOptions::at_least_once().properties(properties);
-        let payload = Bytes::from_static(PAYLOAD);
-        let notice = client
-            .publish_tracked("bench", payload, options)
-            .await
-            .unwrap();
-        tokio::spawn(async move {
-            notice.wait_async().await.unwrap();
-            drop(permit);
-        });
-    }
-    let _all = window
-        .acquire_many(u32::try_from(WINDOW).unwrap())
-        .await
-        .unwrap();
-    polling.abort();
-}
-
-async fn bare_http(address: &str, events: u64) {
-    let client = reqwest::Client::new();
-    let attributes = attributes();
-    let window = Arc::new(Semaphore::new(CONCURRENCY.into()));
-    for _ in 0..events {
-        let permit = Arc::clone(&window).acquire_owned().await.unwrap();
-        let mut request = client
-            .post(url(address))
-            .header("content-type", "application/json");
-        for (name, value) in &attributes {
-            request = request.header(format!("ce-{name}"), value);
-        }
-        let request = request.body(PAYLOAD);
-        tokio::spawn(async move {
-            request.send().await.unwrap();
-            drop(permit);
-        });
-    }
-    let _all = window.acquire_many(CONCURRENCY.into()).await.unwrap();
 }
 
 /// Answers 204 to everything.

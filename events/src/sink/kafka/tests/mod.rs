@@ -1,6 +1,10 @@
+mod refusals;
+
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::mocking::MockCluster;
@@ -61,6 +65,7 @@ fn properties_that_would_break_the_promise_are_refused_by_name() {
         "enable.idempotence",
         "retries",
         "message.timeout.ms",
+        "enable.gapless.guarantee",
     ] {
         let error = options(name, "secret").unwrap_err().to_string();
         assert!(error.contains(name) && !error.contains("secret"), "{error}");
@@ -68,6 +73,9 @@ fn properties_that_would_break_the_promise_are_refused_by_name() {
     let unknown = options("no.such.property", "x").unwrap();
     let error = start("k", unknown).err().unwrap().to_string();
     assert!(error.contains("no.such.property"), "{error}");
+    let wrong = options("batch.size", "many").unwrap();
+    let error = start("k", wrong).err().unwrap().to_string();
+    assert!(error.contains("batch.size"), "{error}");
     let shown = format!("{:?}", options("sasl.password", "secret").unwrap());
     assert!(
         shown.contains("sasl.password") && !shown.contains("secret"),
@@ -84,46 +92,101 @@ fn a_topic_that_no_broker_would_take_is_refused() {
     }
 }
 
+#[test]
+fn a_property_overrides_a_default_under_each_of_its_names() {
+    let topic = Template::parse("events").unwrap();
+    let properties = [("compression.codec", "zstd"), ("max.in.flight", "5")];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let options = KafkaOptions::new(topic, properties.into()).unwrap();
+    let config = options.client_config();
+    assert_eq!(config.get("compression.type"), Some("zstd"));
+    assert_eq!(config.get("compression.codec"), None);
+    let in_flight = "max.in.flight.requests.per.connection";
+    assert_eq!(config.get(in_flight), Some("5"));
+}
+
 /// What one partition of a mock cluster holds, as payloads in order.
 fn read_all(brokers: &str, topic: &str, count: usize) -> Vec<String> {
+    read_partition(brokers, topic, 0, count)
+}
+
+fn read_partition(brokers: &str, topic: &str, partition: i32, count: usize) -> Vec<String> {
+    let found = read(brokers, topic, partition..partition + 1, count);
+    found.into_iter().map(|(_, payload)| payload).collect()
+}
+
+/// What these partitions hold: where, and the payload.
+fn read(brokers: &str, topic: &str, partitions: Range<i32>, count: usize) -> Vec<(i32, String)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "check")
         .create()
         .unwrap();
     let mut start = TopicPartitionList::new();
-    start
-        .add_partition_offset(topic, 0, Offset::Beginning)
-        .unwrap();
+    for partition in partitions {
+        let added = start.add_partition_offset(topic, partition, Offset::Beginning);
+        added.unwrap();
+    }
     consumer.assign(&start).unwrap();
     let mut payloads = Vec::new();
-    // A little longer than needed, to see what should not be there.
     let mut quiet = 0;
-    while payloads.len() < count || quiet < 3 {
+    // A little longer than needed, to see what should not be there; and not for ever what is lost.
+    while quiet < if payloads.len() >= count { 3 } else { 60 } {
         match consumer.poll(Duration::from_millis(500)) {
             Some(Ok(message)) => {
                 let payload = message.payload().unwrap_or_default().to_vec();
-                payloads.push(String::from_utf8(payload).unwrap());
+                payloads.push((message.partition(), String::from_utf8(payload).unwrap()));
+                quiet = 0;
             }
-            Some(Err(_)) | None => quiet += usize::from(payloads.len() >= count),
+            Some(Err(_)) | None => quiet += 1,
         }
     }
     payloads
 }
 
 fn mock_sink(brokers: &str) -> Remote {
-    let properties = [
+    mock_sink_with(brokers, &[])
+}
+
+fn mock_sink_with(brokers: &str, more: &[(&str, &str)]) -> Remote {
+    let least = [
         ("bootstrap.servers", brokers),
         ("reconnect.backoff.max.ms", "500"),
         ("socket.timeout.ms", "2000"),
     ];
-    let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let properties = least.iter().chain(more);
+    let properties = properties.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let topic = Template::parse("events").unwrap();
     start(
         "kafka",
-        KafkaOptions::new(topic, properties.into()).unwrap(),
+        KafkaOptions::new(topic, properties.collect()).unwrap(),
     )
     .unwrap()
+}
+
+/// Kafka's own clients, and librdkafka by this name, place them there.
+#[test]
+fn events_go_to_the_partitions_that_kafkas_clients_put_their_keys_into() {
+    const PARTITIONS: i32 = 97;
+    const NAMES: usize = 64;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("events", PARTITIONS, 1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let sink = mock_sink(&brokers);
+    let same = mock_sink_with(&brokers, &[("partitioner", "murmur2_random")]);
+    for number in 0..NAMES {
+        let name = "é".repeat(number % 3) + &"x".repeat(number);
+        for sink in [&sink, &same] {
+            let mut connection = Connection::new("app", &name);
+            connection.publish(sink, "temp", number.to_string().as_bytes());
+            connection.recorder.wait_accepted(1);
+        }
+    }
+    let mut found = read(&brokers, "events", 0..PARTITIONS, 2 * NAMES);
+    found.sort_unstable();
+    assert_eq!(found.len(), 2 * NAMES);
+    let (pairs, _) = found.as_chunks::<2>();
+    assert!(pairs.iter().all(|[one, other]| one == other), "{found:?}");
 }
 
 #[test]
@@ -152,7 +215,6 @@ fn broker_errors_new_leaders_and_dead_brokers_lose_and_double_nothing() {
             E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
             E::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
             E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
-            E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
         ],
     );
     let sequence = publish(&mut connection);
@@ -171,22 +233,4 @@ fn broker_errors_new_leaders_and_dead_brokers_lose_and_double_nothing() {
     let expected: Vec<String> = (0..next).map(|number| number.to_string()).collect();
     assert_eq!(read_all(&brokers, "events", expected.len()), expected);
     assert!(connection.recorder.told().refused.is_empty());
-}
-
-#[test]
-fn an_event_that_the_brokers_find_too_large_is_refused_alone() {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("events", 1, 1).unwrap();
-    let sink = mock_sink(&cluster.bootstrap_servers());
-    let mut connection = Connection::new("app", "device");
-    let sequence = connection.publish(&sink, "temp", b"0");
-    connection.recorder.wait_accepted(sequence);
-    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    cluster.request_errors(RDKafkaApiKey::Produce, &[too_large]);
-    let sequence = connection.publish(&sink, "temp", b"1");
-    connection.recorder.wait_accepted(sequence);
-    let refused = connection.recorder.told().refused.clone();
-    assert_eq!(refused, [(0, sequence, Refusal::TooLarge)]);
-    let sequence = connection.publish(&sink, "temp", b"2");
-    connection.recorder.wait_accepted(sequence);
 }
