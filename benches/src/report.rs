@@ -75,7 +75,7 @@ impl Lines for publish::Report {
 
 impl Lines for commands::Report {
     fn lines(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut lines = vec![
             (
                 "load",
                 format!(
@@ -94,7 +94,14 @@ impl Lines for commands::Report {
                 "in all",
                 format!("{} sent, {} delivered", self.sent, self.delivered),
             ),
-        ]
+        ];
+        lines.extend(self.stolen_percent.map(|percent| {
+            (
+                "stolen",
+                format!("{percent:.0} % of the processor time, by the machine's host"),
+            )
+        }));
+        lines
     }
 }
 

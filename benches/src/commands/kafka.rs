@@ -12,7 +12,8 @@ use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Sender, Spec};
+use super::Spec;
+use super::workers::Sender;
 use crate::error::{Error, Result, ServerFault};
 
 /// Longest wait for an outcome, and for the brokers.

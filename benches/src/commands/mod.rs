@@ -1,28 +1,31 @@
 //! `commands`: how many commands a second reach devices and are acknowledged, and how long one takes.
 //!
-//! Devices on one thread subscribe to their inboxes and acknowledge what comes. Workers, a thread
-//! each, send one command after the other and wait for its outcome: first as fast as it goes, then
-//! at half that rate, where a latency counts from the moment at which the command was due.
+//! Devices on one thread subscribe to their inboxes and acknowledge what comes. Commands are handed
+//! in, so many at the same time: first as fast as it goes, then at half that rate, where a latency
+//! counts from the moment at which the command was due. Through HTTP that is another thread, and
+//! through the others, whose clients are libraries, a thread for each command at the same time.
 
 mod devices;
 mod http;
 mod kafka;
 mod nats;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::client::{Target, numbered, short};
-use crate::error::{Error, Result};
-use crate::latency::{Latencies, Summary};
+use crate::error::Result;
+use crate::latency::Summary;
 use crate::measure::seconds;
+use crate::process::Stolen;
 use devices::Devices;
+use workers::Workers;
 
 /// Which devices, who sends, and how.
 #[derive(Args, Clone)]
@@ -102,12 +105,17 @@ pub(crate) struct Report {
     pub delivered: u64,
     /// Commands that were sent, the warm-up's included.
     pub sent: u64,
+    /// Percent of the processor time that the machine's host gave to others meanwhile.
+    pub stolen_percent: Option<f64>,
 }
 
-/// Sends commands, one after the other.
-trait Sender: Send {
-    /// Sends command `number` to a device, and returns once it is acknowledged.
-    fn send(&mut self, device: &str, number: u64) -> Result<()>;
+/// Hands commands in, some at the same time.
+trait Source {
+    /// As fast as they are answered: latencies, and commands a second.
+    fn saturate(&mut self, load: &Load<'_>, duration: Duration) -> Result<(Summary, f64)>;
+
+    /// Whether or not the ones before are answered: latencies from when they were due.
+    fn at_rate(&mut self, load: &Load<'_>, rate: f64) -> Result<Summary>;
 }
 
 /// Connects the devices and measures.
@@ -116,17 +124,19 @@ trait Sender: Send {
 /// As soon as a device is refused, or a command is not acknowledged.
 pub(crate) fn run(spec: &Spec) -> Result<Report> {
     let devices = Devices::connect(spec)?;
-    let mut senders = senders(spec)?;
+    let mut source = source(spec)?;
+    let stolen = Stolen::begin();
     let numbers = AtomicU64::new(0);
     let load = Load {
         spec,
         numbers: &numbers,
     };
-    load.saturate(&mut senders, spec.warm_up)?;
-    let (saturated, per_second) = load.saturate(&mut senders, spec.duration)?;
+    source.saturate(&load, spec.warm_up)?;
+    let (saturated, per_second) = source.saturate(&load, spec.duration)?;
     let rate = (per_second / 2.0).max(1.0);
-    let at_half = load.at_rate(&mut senders, rate)?;
-    drop(senders);
+    let at_half = source.at_rate(&load, rate)?;
+    let stolen_percent = stolen.percent();
+    drop(source);
     Ok(Report {
         through: spec.through,
         devices: spec.devices,
@@ -138,15 +148,16 @@ pub(crate) fn run(spec: &Spec) -> Result<Report> {
         at_half,
         delivered: devices.finish()?,
         sent: numbers.into_inner(),
+        stolen_percent,
     })
 }
 
-fn senders(spec: &Spec) -> Result<Vec<Box<dyn Sender>>> {
-    match spec.through {
-        Through::Http => http::senders(spec),
-        Through::Nats => nats::senders(spec),
-        Through::Kafka => kafka::senders(spec),
-    }
+fn source(spec: &Spec) -> Result<Box<dyn Source>> {
+    Ok(match spec.through {
+        Through::Http => Box::new(http::Callers::connect(spec)?),
+        Through::Nats => Box::new(Workers(nats::senders(spec)?)),
+        Through::Kafka => Box::new(Workers(kafka::senders(spec)?)),
+    })
 }
 
 struct Load<'a> {
@@ -156,84 +167,10 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Every worker sends as fast as it is answered; latencies, and commands a second.
-    fn saturate(
-        &self,
-        senders: &mut [Box<dyn Sender>],
-        duration: Duration,
-    ) -> Result<(Summary, f64)> {
-        let started = Instant::now();
-        let summary = each(senders, |sender, _, failed| {
-            let mut latencies = Latencies::new()?;
-            while started.elapsed() < duration && !failed.load(Ordering::Relaxed) {
-                let begun = Instant::now();
-                self.send(sender)?;
-                latencies.record(begun.elapsed());
-            }
-            Ok(latencies)
-        })?;
-        Ok((
-            summary,
-            summary.count as f64 / started.elapsed().as_secs_f64(),
-        ))
-    }
-
-    /// Commands are due at a fixed rate, whether or not a worker is free for them.
-    fn at_rate(&self, senders: &mut [Box<dyn Sender>], rate: f64) -> Result<Summary> {
-        let started = Instant::now();
-        let (workers, duration) = (senders.len(), self.spec.duration);
-        each(senders, |sender, worker, failed| {
-            let mut latencies = Latencies::new()?;
-            let mut slot = worker;
-            while !failed.load(Ordering::Relaxed) {
-                let due = Duration::from_secs_f64(slot as f64 / rate);
-                if due >= duration {
-                    break;
-                }
-                if let Some(early) = due.checked_sub(started.elapsed()) {
-                    thread::park_timeout(early);
-                    continue;
-                }
-                self.send(sender)?;
-                latencies.record(started.elapsed().saturating_sub(due));
-                slot += workers;
-            }
-            Ok(latencies)
-        })
-    }
-
-    fn send(&self, sender: &mut Box<dyn Sender>) -> Result<()> {
+    /// The next command: its number, and its device.
+    fn next(&self) -> (u64, String) {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let device = usize::try_from(number % u64::from(self.spec.devices)).unwrap_or(0);
-        sender.send(&numbered(&self.spec.device, device), number)
+        (number, numbered(&self.spec.device, device))
     }
-}
-
-/// Runs all workers; the first failure stops the others.
-fn each(
-    senders: &mut [Box<dyn Sender>],
-    work: impl Fn(&mut Box<dyn Sender>, usize, &AtomicBool) -> Result<Latencies> + Sync,
-) -> Result<Summary> {
-    let failed = AtomicBool::new(false);
-    let mut all = Latencies::new()?;
-    thread::scope(|scope| {
-        let (work, failed) = (&work, &failed);
-        let start = |(worker, sender)| {
-            scope.spawn(move || {
-                let done = work(sender, worker, failed);
-                failed.fetch_or(done.is_err(), Ordering::Relaxed);
-                done
-            })
-        };
-        let workers: Vec<_> = senders.iter_mut().enumerate().map(start).collect();
-        for worker in workers {
-            all.merge(&join(worker)?);
-        }
-        Ok(all.summary())
-    })
-}
-
-fn join(worker: ScopedJoinHandle<'_, Result<Latencies>>) -> Result<Latencies> {
-    let panicked = |_| Err(Error::Usage("a worker's thread failed".to_owned()));
-    worker.join().unwrap_or_else(panicked)
 }

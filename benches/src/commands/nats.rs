@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::{Sender, Spec};
+use super::Spec;
+use super::workers::Sender;
 use crate::error::{Error, Result, ServerFault};
 
 /// A little longer than the server waits for a device.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, ServerFault};
 use crate::measure::publish::Message;
 use crate::measure::{connect, idle, publish, rate};
 use crate::mqtt::{Qos, Version};
+use crate::process::Stolen;
 
 /// One measurement of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -104,6 +105,7 @@ pub(crate) fn run(spec: &Spec) -> Result<Comparison> {
         identity: identity.as_ref(),
         way: Way::new(spec.over, ca, spec.resume),
     };
+    let stolen = Stolen::begin();
     let mut comparison = Comparison::new(Machine::read(), contestants.clone(), &spec);
     for round in 0..spec.rounds {
         for &contestant in &contestants {
@@ -113,6 +115,7 @@ pub(crate) fn run(spec: &Spec) -> Result<Comparison> {
             }
         }
     }
+    comparison.stolen_percent = stolen.percent();
     Ok(comparison)
 }
 

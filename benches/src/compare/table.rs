@@ -85,6 +85,8 @@ pub(crate) struct Comparison {
     pub conditions: Conditions,
     pub contestants: Vec<Contestant>,
     pub samples: Vec<Sample>,
+    /// Percent of the processor time that the machine's host gave to others meanwhile.
+    pub stolen_percent: Option<f64>,
 }
 
 /// What was the same for all servers.
@@ -122,6 +124,7 @@ impl Comparison {
             },
             contestants,
             samples: Vec::new(),
+            stolen_percent: None,
         }
     }
 
@@ -173,9 +176,12 @@ impl Comparison {
             Over::Wss if conditions.resume => "in WebSocket over TLS, sessions resumed",
             Over::Wss => "in WebSocket over TLS, full handshakes",
         };
+        let stolen = self.stolen_percent.map_or_else(String::new, |percent| {
+            format!("; {percent:.0} % of the processor time stolen by the host")
+        });
         format!(
             "{smoke}{} cores of {}, Linux {}; {over}; rounds: {}, of {} s; {} connections, window {}, {} bytes of JSON; \
-             fixed rate {}/s in all; {} idle connections.\n",
+             fixed rate {}/s in all; {} idle connections{stolen}.\n",
             machine.cores,
             machine.processor,
             machine.kernel,
@@ -304,6 +310,7 @@ mod tests {
                     value,
                 })
                 .collect(),
+            stolen_percent: Some(12.4),
         }
     }
 
