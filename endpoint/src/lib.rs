@@ -7,9 +7,10 @@
 //! - down: [`api`] → [`command`] hub → session → device → outcome.
 //!
 //! [`server`] opens and drains the process, [`listener`] accepts, [`auth`] reads the identity a
-//! client claims, [`sessions`] knows who is connected, [`records`] what is due if the process dies,
+//! client claims, [`sessions`] knows who is connected, [`alarm`] wakes them when their time has come, [`records`] what is due if the process dies,
 //! [`telemetry`] counts and logs.
 
+pub mod alarm;
 pub mod api;
 pub mod auth;
 pub mod cli;

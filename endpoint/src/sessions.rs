@@ -15,7 +15,7 @@ use crate::records::Epoch;
 /// The connections of one application, by device; of one device, oldest first.
 #[derive(Default)]
 struct Devices {
-    links: DashMap<Box<str>, Vec<Arc<Link>>>,
+    links: DashMap<Arc<str>, Vec<Arc<Link>>>,
     count: AtomicUsize,
 }
 
@@ -94,10 +94,8 @@ impl Sessions {
     ) -> Vec<Arc<Link>> {
         let identity = &link.identity;
         let devices = self.devices_or_new(&identity.application);
-        let mut links = devices
-            .links
-            .entry(Box::from(&*identity.device))
-            .or_default();
+        let device = Arc::clone(&identity.device);
+        let mut links = devices.links.entry(device).or_default();
         if links.is_empty() {
             *links = Vec::with_capacity(1);
             on_first();
@@ -127,8 +125,8 @@ impl Sessions {
         let Some(devices) = self.devices(&identity.application) else {
             return;
         };
-        let dashmap::Entry::Occupied(mut entry) = devices.links.entry(Box::from(&*identity.device))
-        else {
+        let device = Arc::clone(&identity.device);
+        let dashmap::Entry::Occupied(mut entry) = devices.links.entry(device) else {
             return;
         };
         let links = entry.get_mut();
@@ -187,6 +185,12 @@ impl Sessions {
     pub fn parting_of(&self, application: &str, device: &str) -> Vec<Arc<Link>> {
         let parting = self.parting.get(&(application.into(), device.into()));
         parting.map(|links| links.clone()).unwrap_or_default()
+    }
+
+    /// Whether a device is connected.
+    pub fn has(&self, application: &str, device: &str) -> bool {
+        let devices = self.devices(application);
+        devices.is_some_and(|devices| devices.links.contains_key(device))
     }
 
     /// The connections of a device, oldest first.
@@ -260,13 +264,12 @@ fn all_links(devices: &Devices) -> Vec<Arc<Link>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
+    use landfall_events::event::Timestamp;
     use landfall_protocol::Version;
 
     use super::*;
     use crate::connection::Identity;
-    use crate::listener::Peer;
+    use crate::listener::{Carrier, Peer};
 
     fn link(device: &str, client_id: &str) -> Arc<Link> {
         link_of(device, client_id, 1)
@@ -278,9 +281,9 @@ mod tests {
             device: device.into(),
             client_id: client_id.into(),
             peer: Peer::Local,
-            transport: "tcp",
+            transport: Carrier::Tcp,
             version: Version::V5,
-            since: SystemTime::UNIX_EPOCH,
+            since: Timestamp(0),
             epoch,
             credential: None,
         };

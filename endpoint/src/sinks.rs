@@ -11,6 +11,8 @@ use landfall_registry::Application;
 pub struct Target {
     /// The sink.
     pub sink: Arc<dyn Sink>,
+    /// Its type, as the configuration names it.
+    pub kind: &'static str,
     /// Its place in the configuration.
     pub index: usize,
     /// Whether an acknowledgement waits for it.
@@ -27,16 +29,10 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// The sinks in configured order, each with whether it is required, and the reader of the
-    /// first log among them.
-    pub fn new(sinks: Vec<(Arc<dyn Sink>, bool)>, reader: Option<LogReader>) -> Self {
-        let target = |(index, (sink, required))| Target {
-            sink,
-            index,
-            required,
-        };
+    /// The sinks in configured order, and the reader of the first log among them.
+    pub fn new(all: Vec<Target>, reader: Option<LogReader>) -> Self {
         Self {
-            all: sinks.into_iter().enumerate().map(target).collect(),
+            all: all.into(),
             reader,
         }
     }

@@ -102,7 +102,7 @@ pub(crate) fn connection_page(
     (links.iter().map(describe).collect(), more)
 }
 
-fn order(link: &Link) -> (&str, std::time::SystemTime) {
+fn order(link: &Link) -> (&str, Timestamp) {
     (&link.identity.device, link.identity.since)
 }
 
@@ -128,9 +128,9 @@ fn describe(link: &Link, instance: &str) -> ConnectionEntry {
     ConnectionEntry {
         device: who.device.to_string(),
         client_id: who.client_id.to_string(),
-        since: String::from_utf8_lossy(&Timestamp::from(who.since).rfc3339()).into_owned(),
+        since: String::from_utf8_lossy(&who.since.rfc3339()).into_owned(),
         peer: who.peer.to_string(),
-        transport: who.transport.to_owned(),
+        transport: who.transport.as_str().to_owned(),
         version: who.version.as_str().to_owned(),
         instance: instance.to_owned(),
     }

@@ -117,10 +117,11 @@ impl Named {
 /// are (`?SDK=…`) and whom they ask (`?x-amz-…`).
 fn user_name<'a>(connect: &Connect<'a>) -> Option<&'a str> {
     let text = connect.user_name?;
-    let appended = ["?SDK=", "?x-amz-"]
-        .iter()
-        .filter_map(|mark| text.find(mark))
-        .min();
+    let is_appended = |at: &usize| {
+        let rest = text.get(*at..).unwrap_or_default();
+        rest.starts_with("?SDK=") || rest.starts_with("?x-amz-")
+    };
+    let appended = text.match_indices('?').map(|(at, _)| at).find(is_appended);
     let name = appended.map_or(text, |start| text.get(..start).unwrap_or(text));
     (!name.is_empty()).then_some(name)
 }

@@ -1,14 +1,15 @@
 //! The command line: `landfall SUBCOMMAND`.
 //!
-//! `demo` and `serve` run the server, `check-config` and `doctor` read its configuration, `health`
-//! asks how it does; `completions` and `man` are about this command line; all others are clients of
-//! a running server's API. Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to
-//! standard output, errors and the log to standard error.
+//! `demo` and `serve` run the server, `check-config` and `doctor` read its configuration,
+//! `config-reference` describes it, `health` asks how it does; `completions` and `man` are about this
+//! command line; all others are clients of a running server's API. Exit codes: 0 done, 1 failed, 2
+//! wrong usage. Results go to standard output, errors and the log to standard error.
 
 mod apply;
 mod bulk;
 mod client;
 mod command;
+mod config_reference;
 mod doctor;
 mod documents;
 mod events;
@@ -77,6 +78,8 @@ enum Action {
         #[arg(value_name = "FILE")]
         config: PathBuf,
     },
+    /// Print what each key of the configuration means, in Markdown
+    ConfigReference(config_reference::Options),
     /// Look at a configuration and this machine, and say what will not work
     Doctor(doctor::Options),
     /// Ask a running server whether it is live, ready, or has started
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Action::Demo(options) => demo::run(&options),
         Action::Serve { config } => serve::run(&config),
         Action::CheckConfig { config } => serve::check(&config),
+        Action::ConfigReference(options) => config_reference::run(&options),
         Action::Doctor(options) => doctor::run(&options),
         Action::Health(options) => health::run(&options),
         Action::Apply(options) => apply::run(options),

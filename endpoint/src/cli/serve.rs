@@ -1,6 +1,6 @@
 //! `serve` and `check-config`.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Runtime,
@@ -81,10 +81,16 @@ pub(super) fn check(path: &Path) -> Result<(), Failure> {
     output::line(format_args!("{}: valid", path.display()))
 }
 
+/// A thread for blocking work ends after so long without any. Work that comes again and again (looks at
+/// certificates, held commands) goes from one idle thread to the next: with tokio's ten seconds it would
+/// keep as many threads as it comes in that time.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(1);
+
 /// The server's runtime: one worker per CPU.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .build()
         .map_err(|error| Failure::new(format_args!("cannot start the runtime: {error}")))
 }

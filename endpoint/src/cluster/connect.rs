@@ -1,6 +1,6 @@
 //! The connection to NATS.
 
-use async_nats::{Client, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
 /// How instances reach each other.
 pub struct ClusterOptions {
@@ -14,11 +14,19 @@ pub struct ClusterOptions {
 
 impl ClusterOptions {
     /// Connects to one of the servers; the client connects again by itself.
-    pub(super) async fn connect(&self) -> Result<Client, String> {
+    ///
+    /// `on_loss` is called when messages, either way, may have been lost.
+    pub(super) async fn connect(
+        &self,
+        on_loss: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Client, String> {
         let options = (self.connect)()?
             .name("landfall cluster")
-            .event_callback(|event| {
+            .event_callback(move |event| {
                 tracing::info!(%event, "line to the other instances");
+                if let Event::Connected | Event::Disconnected | Event::SlowConsumer(_) = event {
+                    on_loss();
+                }
                 std::future::ready(())
             });
         let connected = options.connect(self.servers.clone()).await;

@@ -2,7 +2,10 @@
 //!
 //! - `peers`: who is there; every instance says so twice a second;
 //! - `wire`: what goes over NATS;
+//! - `directory`: which instance may have a device's connections;
+//! - `listing`: an instance's connections, as another one asks for them;
 //! - `offer`: a command handed to the instances that may hold its device, and their reports;
+//! - `claim`: a session that the others are told of, until it is in the table;
 //! - `pulse`: whether this process has hung;
 //! - `standing`: who else has a device, before it is said to be connected or gone;
 //! - `listen`: what the others say, and what is done about it.
@@ -11,8 +14,11 @@
 //! of for two seconds is no longer asked, and what it was asked counts as lost. An instance
 //! that is cut off from NATS goes on alone.
 
+mod claim;
 mod connect;
+mod directory;
 mod listen;
+mod listing;
 mod offer;
 mod peers;
 mod pulse;
@@ -28,12 +34,16 @@ use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::command::{CommandRequest, SessionReport};
 use crate::connection::Link;
+use crate::records::Epoch;
+pub use claim::Claim;
 pub use connect::ClusterOptions;
+use directory::{Directory, entry};
 pub use listen::run;
 pub use offer::Reach;
 use peers::Peers;
@@ -60,6 +70,7 @@ pub struct Cluster {
     up: watch::Sender<Option<Instant>>,
     pulse: Pulse,
     peers: Peers,
+    directory: Directory,
     /// Commands that others were handed, by number: where their reports go.
     open: Mutex<HashMap<u64, Open>>,
     last_number: AtomicU64,
@@ -73,6 +84,8 @@ type Asked = (String, u64);
 /// A command that waits for its asker's word.
 struct Kept {
     request: CommandRequest,
+    /// Its asker takes a report for the last that says so.
+    reads_last: bool,
     since: Instant,
 }
 
@@ -94,10 +107,17 @@ impl Cluster {
             up: watch::Sender::new(None),
             pulse: Pulse::new(),
             peers: Peers::default(),
+            directory: Directory::default(),
             open: Mutex::default(),
             last_number: AtomicU64::new(0),
             kept: Mutex::default(),
         }
+    }
+
+    /// Messages may have been lost, either way.
+    fn doubt(&self) {
+        self.directory.doubt_all();
+        self.directory.doubt_own();
     }
 
     fn client(&self) -> Option<Client> {
@@ -114,18 +134,23 @@ impl Cluster {
     }
 
     /// Keeps a command until its asker says go. False: too many are kept.
-    fn keep(&self, asked: Asked, request: CommandRequest) -> bool {
+    fn keep(&self, asked: Asked, request: CommandRequest, reads_last: bool) -> bool {
         let mut kept = self.kept();
         let since = Instant::now();
         let has_room = kept.len() < MOST_KEPT;
         if has_room {
-            kept.insert(asked, Kept { request, since });
+            let command = Kept {
+                request,
+                reads_last,
+                since,
+            };
+            kept.insert(asked, command);
         }
         has_room
     }
 
-    fn take_kept(&self, asked: &Asked) -> Option<CommandRequest> {
-        self.kept().remove(asked).map(|kept| kept.request)
+    fn take_kept(&self, asked: &Asked) -> Option<Kept> {
+        self.kept().remove(asked)
     }
 
     /// Forgets what its askers have given up.
@@ -165,6 +190,25 @@ impl Cluster {
         let appeared = Appeared::of(&self.id, &link.identity);
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell_all("appeared", &appeared).await });
+    }
+
+    /// A session is over, and the others are not asked what they know of its device.
+    pub fn left(self: &Arc<Self>, application: &str, device: &str, epoch: Epoch) {
+        let session = entry(application, device, epoch);
+        if !self.directory.remove_own(&session) {
+            return;
+        }
+        let left = wire::Left {
+            id: self.id.clone(),
+            application: application.to_owned(),
+            device: device.to_owned(),
+            epoch,
+        };
+        let this = Arc::clone(self);
+        // Without a runtime the process ends, and all its sessions.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { this.tell_all("left", &left).await });
+        }
     }
 
     /// A device has subscribed here: others may hold commands for it.

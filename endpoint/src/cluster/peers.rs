@@ -18,6 +18,8 @@ pub(super) struct Peers(Mutex<HashMap<Arc<str>, Peer>>);
 struct Peer {
     instance: String,
     seen: Instant,
+    /// It has given a sign of life.
+    has_spoken: bool,
     /// It said goodbye.
     leaves: bool,
 }
@@ -30,17 +32,21 @@ impl Peers {
     /// A sign of life. True: it was not there a moment ago.
     pub(super) fn seen(&self, id: &str, instance: &str) -> bool {
         let mut peers = self.lock();
-        let is_new = !peers.get(id).is_some_and(Peer::is_heard);
+        let known = peers.get(id).filter(|peer| peer.has_spoken);
+        let is_new = !known.is_some_and(Peer::is_heard);
         if is_new {
             tracing::info!(instance, id, "another instance is there");
         }
-        let peer = Peer {
-            instance: instance.to_owned(),
-            seen: Instant::now(),
-            leaves: false,
-        };
-        peers.insert(id.into(), peer);
+        peers.insert(id.into(), Peer::now(instance, true));
         is_new
+    }
+
+    /// It is there, and has given no sign of life yet.
+    pub(super) fn reckon_with(&self, id: &str, instance: &str) {
+        let mut peers = self.lock();
+        if !peers.get(id).is_some_and(Peer::is_heard) {
+            peers.insert(id.into(), Peer::now(instance, false));
+        }
     }
 
     /// It said goodbye.
@@ -53,12 +59,10 @@ impl Peers {
         }
     }
 
-    /// Those that are there, and those that have said goodbye a moment ago: they still know of their
-    /// last sessions.
+    /// Those that have not been given up: also those that have said goodbye a moment ago, who still know
+    /// of their last sessions.
     pub(super) fn reachable(&self) -> Vec<Arc<str>> {
-        let peers = self.lock();
-        let reachable = peers.iter().filter(|(_, peer)| peer.is_heard());
-        reachable.map(|(id, _)| Arc::clone(id)).collect()
+        self.lock().keys().cloned().collect()
     }
 
     /// Those that are there.
@@ -72,18 +76,30 @@ impl Peers {
         self.lock().get(id).is_some_and(Peer::is_live)
     }
 
-    /// Forgets those that are gone.
-    pub(super) fn sweep(&self) {
+    /// Forgets those that are gone. True: one of them may still be there, and not know that it is given up.
+    pub(super) fn sweep(&self) -> bool {
+        let mut has_lost = false;
         self.lock().retain(|id, peer| {
             if !peer.is_heard() && !peer.leaves {
                 tracing::warn!(instance = peer.instance, %id, "another instance is gone");
+                has_lost = true;
             }
             peer.is_heard()
         });
+        has_lost
     }
 }
 
 impl Peer {
+    fn now(instance: &str, has_spoken: bool) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            seen: Instant::now(),
+            has_spoken,
+            leaves: false,
+        }
+    }
+
     fn is_live(&self) -> bool {
         self.is_heard() && !self.leaves
     }
@@ -121,9 +137,25 @@ mod tests {
         assert!(peers.seen("a", "one"));
         assert!(!peers.seen("a", "one"));
         tokio::time::advance(PATIENCE).await;
+        assert_eq!(peers.reachable().len(), 1, "told of everything");
         assert!(peers.seen("a", "one"), "before it was swept");
+        assert!(!peers.sweep());
         tokio::time::advance(PATIENCE).await;
-        peers.sweep();
+        assert!(peers.sweep());
+        assert!(peers.reachable().is_empty());
         assert!(peers.seen("a", "one"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_expected_is_there_and_new_when_it_is_heard() {
+        let peers = Peers::default();
+        peers.reckon_with("a", "one");
+        assert_eq!(peers.reachable(), ["a".into()]);
+        assert!(peers.seen("a", "one"));
+        peers.reckon_with("a", "one");
+        assert!(!peers.seen("a", "one"));
+        peers.reckon_with("b", "two");
+        tokio::time::advance(PATIENCE).await;
+        assert!(peers.sweep(), "it may not know");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::peers::PATIENCE;
+use super::peers::{PATIENCE, SIGN};
 use super::standing::HEARD;
 
 /// Beats as long as the process is not frozen, twice a second.
@@ -28,13 +28,17 @@ impl Pulse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn beat(&self) {
+    /// True: the process may have hung for so long since the last one that others have given it up, who
+    /// may have heard its last sign of life earlier than this beat.
+    pub(super) fn beat(&self) -> bool {
         let mut beats = self.lock();
         let now = Instant::now();
-        if now - beats.last > PATIENCE {
+        let pause = now - beats.last;
+        if pause > PATIENCE {
             beats.woke = Some(now);
         }
         beats.last = now;
+        pause > PATIENCE - 2 * SIGN
     }
 
     /// Until when what others have said meanwhile is still to be heard; `None`: it has not hung.
@@ -62,15 +66,15 @@ mod tests {
         let pulse = Pulse::new();
         for _ in 0..3 {
             advance(PATIENCE / 2).await;
-            pulse.beat();
+            assert!(!pulse.beat());
             assert_eq!(pulse.hears_until(), None);
         }
         advance(PATIENCE * 2).await;
         assert!(pulse.hears_until().is_some(), "before the next beat");
-        pulse.beat();
+        assert!(pulse.beat());
         assert_eq!(pulse.hears_until(), Some(Instant::now() + HEARD));
         advance(HEARD - Duration::from_millis(1)).await;
-        pulse.beat();
+        assert!(pulse.beat(), "long enough for others to have given it up");
         assert!(pulse.hears_until().is_some());
         advance(Duration::from_millis(1)).await;
         assert_eq!(pulse.hears_until(), None);

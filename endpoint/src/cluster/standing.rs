@@ -13,8 +13,9 @@ use futures_util::future::join_all;
 use landfall_protocol::ReasonCode;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::directory::entry;
 use super::wire::{Appeared, Known, Question, Roll};
-use super::{ANSWER, Cluster};
+use super::{ANSWER, Claim, Cluster};
 use crate::connection::{Identity, settle_device};
 use crate::records::Epoch;
 use crate::server::Shared;
@@ -37,29 +38,32 @@ pub struct Standing {
 }
 
 impl Cluster {
-    /// Has the client's older sessions on other instances ended, and what is due of them accepted.
-    /// An instance that takes longer than a second is not waited for.
+    /// Has the client's older sessions on other instances ended, and what is due of them accepted; and
+    /// tells them of the new one. An instance that takes longer than a second is not waited for.
     pub async fn claim(
-        &self,
+        self: &Arc<Self>,
         application: &str,
         device: &str,
         client_id: &str,
         epoch: Epoch,
-    ) -> Standing {
+    ) -> (Standing, Claim) {
         self.settled().await;
-        self.ask_all(&Question {
+        let claim = Claim::new(self, application, device, epoch);
+        let question = Question {
             id: self.id.clone(),
             application: application.to_owned(),
             device: device.to_owned(),
             client_id: client_id.to_owned(),
             epoch,
             claims: true,
-        })
-        .await
+        };
+        (self.ask_all(&question).await, claim)
     }
 
-    /// What the others know of the device of a session that is over.
+    /// What the others know of the device of a session that is over; they know then that it is.
     pub async fn standing(&self, who: &Identity) -> Standing {
+        let session = entry(&who.application, &who.device, who.epoch);
+        self.directory.remove_own(&session);
         self.ask_all(&Question {
             id: self.id.clone(),
             application: who.application.to_string(),
@@ -109,7 +113,14 @@ impl Cluster {
             async move { serde_json::from_slice::<Known>(&answer.await.ok()?.payload).ok() }
         });
         let mut standing = Standing::default();
-        for known in join_all(asked).await.into_iter().flatten() {
+        for known in join_all(asked).await {
+            let Some(known) = known else {
+                // It may not know of the new session.
+                if question.claims {
+                    self.directory.doubt_own();
+                }
+                continue;
+            };
             standing.elsewhere |= known.connected;
             standing.later = standing.later.max(known.later);
         }
@@ -148,8 +159,8 @@ impl Cluster {
                 parting.extend(last.iter().map(|link| link.parted()));
                 join_all(parting).await;
             };
-            // The other side does not wait longer either.
-            let _ = timeout(ANSWER, gone).await;
+            // The other side has waited longer by then, and is to hear the rest.
+            let _ = timeout(ANSWER * 3 / 4, gone).await;
         }
         Known {
             connected: later.is_some() || sessions.has_other(application, device, client_id),

@@ -29,6 +29,17 @@ pub struct CommandHub {
     cluster: Option<Arc<Cluster>>,
 }
 
+/// Whose connections serve a device: its own, and those of the gateways it names. `None`: it selects
+/// by labels, so that only a look at each gateway tells.
+pub(crate) fn serving_names(found: &Found) -> Option<impl Iterator<Item = &str>> {
+    let device = &found.device;
+    let name = device.name();
+    let gateways = device
+        .gateway_names()
+        .filter(move |gateway| *gateway != name);
+    (!device.selects_by_labels()).then(|| std::iter::once(name).chain(gateways))
+}
+
 impl CommandHub {
     /// A hub over these sessions; at most `queue` commands for one device wait in each.
     /// `outcomes` counts by outcome.
@@ -146,10 +157,8 @@ impl CommandHub {
         let (reporter, reports) = mpsc::unbounded_channel();
         let here = self.offer(found, command, patience, &reporter).await?;
         let cluster = self.cluster.as_ref();
-        let elsewhere = cluster.map(|cluster| {
-            let application = found.application.name();
-            cluster.offer(application, command, patience, &reporter)
-        });
+        let elsewhere =
+            cluster.map(|cluster| cluster.offer(found, command, patience, here, &reporter));
         let reach = match elsewhere {
             // The others' reports come all the same.
             Some(elsewhere) if here != Reach::Taken => {
@@ -229,13 +238,11 @@ impl CommandHub {
 
     async fn serving(&self, found: &Found) -> Result<Vec<Arc<Link>>, CommandError> {
         let (application, device) = (found.application.name(), found.device.name());
-        let mut links = self.sessions.of_device(application, device);
-        if !found.device.selects_by_labels() {
-            for gateway in found.device.gateway_names().filter(|name| *name != device) {
-                links.extend(self.sessions.of_device(application, gateway));
-            }
-            return Ok(links);
+        if let Some(names) = serving_names(found) {
+            let links = names.flat_map(|name| self.sessions.of_device(application, name));
+            return Ok(links.collect());
         }
+        let mut links = self.sessions.of_device(application, device);
         // Labels select gateways that are not named: look at all that are connected.
         for link in self.sessions.of_application(application) {
             if *link.identity.device == *device {

@@ -2,7 +2,7 @@
 //! cannot hold what the server cannot run with.
 //!
 //! - The file is read once, at start. Each section has a file here; every option says what it
-//!   means, its default, its unit and its danger.
+//!   means, its default, its unit and its danger; [`mod@reference`] says it to those who write the file.
 //! - An environment variable `LANDFALL__SECTION__KEY` overrides the file, in lists
 //!   `LANDFALL__SINKS__0__TYPE`: the head of `source` has the rules.
 //! - Relative paths start at the folder of the config file.
@@ -18,6 +18,7 @@ mod listener;
 mod logging;
 mod nats;
 mod ops;
+pub mod reference;
 mod registry;
 mod sinks;
 mod source;

@@ -2,6 +2,7 @@
 //! until it has come.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use landfall_events::event::Timestamp;
@@ -72,7 +73,7 @@ impl Uplink {
     /// Asks the registry about a device.
     pub(super) fn look_up(&self, device: &str, registry: &Registry) -> Question {
         let registry = registry.clone();
-        let application = self.application_name();
+        let application = Arc::clone(self.application_name());
         let device: Box<str> = device.into();
         Box::pin(async move {
             let found = registry.device(&application, &device).await?;
@@ -214,12 +215,12 @@ impl<S: Stream> Live<S> {
         now: Time,
         scratch: &mut Scratch,
     ) {
-        let registry = &self.shared.registry;
         let arrival = Arrival {
             sequence,
             time,
-            registry,
+            shared: &self.shared,
             asked: Some(asked),
+            id: None,
         };
         let qos = publish.borrow().qos;
         match self.uplink.publish(&publish.borrow(), &arrival, scratch) {
@@ -227,7 +228,7 @@ impl<S: Stream> Live<S> {
                 self.consult(*consultation, sequence, qos, now);
             }
             Verdict::Register(device) => {
-                let question = self.uplink.registration(&device, registry);
+                let question = self.uplink.registration(&device, &self.shared.registry);
                 self.ask(device, question, publish, sequence, time);
             }
             verdict => self.conclude(&verdict, sequence, qos, Some(publish.topic()), scratch),

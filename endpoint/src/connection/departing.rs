@@ -1,7 +1,8 @@
 //! What is said of a session that is over: its will, and that the device is gone.
 //!
 //! The same for a connection that ends and for a session of a process that died. The session's
-//! record is removed when every required sink has accepted what was said.
+//! record is removed when every required sink has accepted what was said; until then a process that
+//! dies has the next one say it again, under the same ids.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use landfall_events::sink::Sequence;
 
 use super::asking::note_registration;
 use super::link::Farewell;
+use super::milestone::Milestone;
 use super::owned::OwnedPublish;
 use super::registering::Asked;
 use super::ruling::{Ruled, Tries};
@@ -63,17 +65,19 @@ impl Departing<'_> {
 
     /// What other instances know of the device; where there are none, nothing.
     async fn standing(&self) -> Standing {
+        let Some(cluster) = &self.shared.cluster else {
+            return Standing::default();
+        };
+        let who = &self.link.identity;
         if let later @ Some(_) = self.link.superseded_by() {
             // Told by the other instance itself, which need not be asked.
+            cluster.left(&who.application, &who.device, who.epoch);
             return Standing {
                 elsewhere: true,
                 later,
             };
         }
-        match &self.shared.cluster {
-            Some(cluster) => cluster.standing(&self.link.identity).await,
-            None => Standing::default(),
-        }
+        cluster.standing(who).await
     }
 
     /// Returns the will's number.
@@ -147,8 +151,9 @@ impl Departing<'_> {
         let arrival = Arrival {
             sequence: self.last,
             time: Timestamp::now(),
-            registry: &self.shared.registry,
+            shared: self.shared,
             asked,
+            id: Some(Milestone::Will.id(&self.link.identity, &self.shared.instance)),
         };
         let mut scratch = Scratch::take(self.shared.sinks.all().len());
         let verdict = self.uplink.publish(&will.borrow(), &arrival, &mut scratch);
@@ -170,7 +175,8 @@ impl Departing<'_> {
     fn say_gone(&mut self) -> Sequence {
         self.last += 1;
         let mut scratch = Scratch::take(self.shared.sinks.all().len());
-        self.uplink.connection_event(false, self.last, &mut scratch);
+        self.uplink
+            .connection_event(false, self.shared, self.last, &mut scratch);
         self.uplink.hand_over(&mut scratch);
         scratch.give_back();
         self.last

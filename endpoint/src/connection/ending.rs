@@ -15,10 +15,15 @@ impl<S: Stream> Live<S> {
     /// Ends the connection. Will and connection event are in the sinks' hands when it returns.
     pub(super) async fn end(mut self: Box<Self>) {
         self.link.finish();
+        self.shared.alarms.clear(&self.link);
         // Whoever waits for an acknowledgement or an answer of this connection learns now.
         self.downlink = Downlink::default();
         let closed = self.session.closed();
         let lost = closed.is_some_and(|closed| closed.close == Close::Lost);
+        // [MQTT-3.14.4-1], [MQTT-3.14.4-2]: after its DISCONNECT nothing more comes from a client, but
+        // the end of TLS or WebSocket around it.
+        let said_goodbye = closed.is_some_and(|closed| matches!(closed.close, Close::Client(_)));
+        let all_read = said_goodbye && self.link.identity.transport.is_bare();
         if !lost {
             finish_writing(&mut self.stream, &[]).await;
         }
@@ -39,7 +44,7 @@ impl<S: Stream> Live<S> {
             cause,
         }
         .emit(&self.shared.telemetry);
-        if !lost {
+        if !lost && !all_read {
             await_close(&mut self.stream).await;
         }
     }

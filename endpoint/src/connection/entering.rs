@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::gate::Request;
 use super::log_in::{Denied, LoggedIn, check_application_limit};
 use super::recovering::settle_device;
+use crate::cluster::Claim;
 use crate::records::{Epoch, SessionRecord};
 use crate::server::Shared;
 use crate::sessions::Arriving;
 
-/// A client may connect while another instance gives it up, and again if that one had it later.
-const CLAIMS: usize = 2;
+/// A client may connect while another instance gives it up, and again if that one had it later. The
+/// last claim is for the session that begins, whatever comes of it.
+const CLAIMS: usize = 3;
 
 /// A session that may begin.
 pub(super) struct Entry {
@@ -20,6 +22,8 @@ pub(super) struct Entry {
     pub(super) epoch: Epoch,
     /// Whether another client of the device is connected to another instance.
     pub(super) elsewhere: bool,
+    /// What other instances were told of it.
+    pub(super) claim: Option<Claim>,
     /// Until it is in the table.
     _arriving: Option<Arriving>,
 }
@@ -44,6 +48,7 @@ pub(super) async fn enter(
         return Ok(Entry {
             epoch,
             elsewhere: false,
+            claim: None,
             _arriving: None,
         });
     };
@@ -52,20 +57,23 @@ pub(super) async fn enter(
         .arrive(application, device, &request.client_id);
     let mut epoch = record(request, logged_in, shared).await?;
     check_limit(epoch, application, shared)?;
-    let mut elsewhere = false;
-    for _ in 0..CLAIMS {
+    let mut claims = 1;
+    let (elsewhere, claim) = loop {
         let claimed = cluster.claim(application, device, &request.client_id, epoch);
-        let standing = claimed.await;
-        elsewhere = standing.elsewhere;
-        let Some(later) = standing.later else { break };
+        let (standing, claim) = claimed.await;
+        let Some(later) = standing.later.filter(|_| claims < CLAIMS) else {
+            break (standing.elsewhere, Some(claim));
+        };
         // Its clock is ahead of ours: the client is here now, so this is the later session.
         shared.records.clock().seen(later);
         shared.records.forget(epoch);
         epoch = record(request, logged_in, shared).await?;
-    }
+        claims += 1;
+    };
     Ok(Entry {
         epoch,
         elsewhere,
+        claim,
         _arriving: Some(arriving),
     })
 }

@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use landfall_events::event::Timestamp;
 use landfall_protocol::session::{Accept, Close, Event, Session};
 use landfall_protocol::{ReasonCode, Version};
 use tokio::io::ReadBuf;
@@ -259,38 +260,39 @@ fn let_in(
         method,
         place,
     } = logged_in;
-    let application: Arc<str> = shared.sessions.application_name(found.application.name());
     let route = shared.sinks.route(&found.application);
     let identity = Identity {
-        application: Arc::clone(&application),
+        application: shared.sessions.application_name(found.application.name()),
         device: Arc::from(found.device.name()),
         client_id: request.client_id,
         peer,
         transport: door.transport,
         version: request.version,
-        since: SystemTime::now(),
+        since: Timestamp::now(),
         epoch: entry.epoch,
         credential,
     };
     let link = Arc::new(Link::new(identity, route.len()));
-    let mut uplink = Uplink::new(shared, found, application, route, &link);
+    let mut uplink = Uplink::new(shared, found, route, &link);
     let per_device = shared.config.limits.connections_per_device.get();
     let leaving = shared.sessions.add(&link, per_device, || {
         if entry.elsewhere {
             return;
         }
         let mut scratch = Scratch::take(shared.sinks.all().len());
-        uplink.connection_event(true, 0, &mut scratch);
+        uplink.connection_event(true, shared, 0, &mut scratch);
         uplink.hand_over(&mut scratch);
         scratch.give_back();
     });
     for old in leaving {
         old.close(ReasonCode::SESSION_TAKEN_OVER);
     }
+    if let Some(claim) = entry.claim {
+        claim.begun();
+    }
     if let Some(cluster) = &shared.cluster {
         cluster.appeared(&link);
     }
-    uplink.shrink();
     let connected = Connected {
         link: &link,
         method,

@@ -29,21 +29,23 @@ impl Uplink {
         spoken_for: Option<&str>,
         arrival: &Arrival<'_>,
     ) -> Result<Arc<Origin>, Verdict> {
+        let instance = &arrival.shared.instance;
         let Some(name) = spoken_for.filter(|name| *name != self.device.name()) else {
-            return Ok(self.own_origin());
+            return Ok(self.own_origin(instance));
         };
         let cached;
         let known = match arrival.asked {
             Some(Asked::Device(found)) => found,
-            Some(Asked::Registered(Ok(found))) => return self.speak_for(&found.device),
+            Some(Asked::Registered(Ok(found))) => {
+                return self.speak_for(&found.device, instance);
+            }
             Some(Asked::Registered(Err(error))) => {
                 let failed = self.registrar().map(|it| it.failed(name, error));
                 return Err(failed.unwrap_or(RefusedBecause::Gateway).into());
             }
             None => {
-                cached = arrival
-                    .registry
-                    .device_if_cached(self.application.name(), name);
+                let registry = &arrival.shared.registry;
+                cached = registry.device_if_cached(self.application.name(), name);
                 match &cached {
                     Some(found) => found,
                     None => return Err(Verdict::Ask(name.into())),
@@ -54,7 +56,7 @@ impl Uplink {
             // "The devices which allow other devices to act on their behalf, must indicate this by
             // explicitly selecting a device as their gateway" (Drogue Cloud, MQTT endpoint).
             Some(found) if found.device.enabled() && found.device.selects_gateway(&self.device) => {
-                self.speak_for(&found.device)
+                self.speak_for(&found.device, instance)
             }
             known => Err(match self.registrar() {
                 Some(it) => it.judge(known.as_ref().map(|found| &*found.device), name),
@@ -90,12 +92,12 @@ impl Uplink {
     }
 
     /// A device that lets this one speak for it.
-    fn speak_for(&mut self, device: &Arc<Device>) -> Result<Arc<Origin>, Verdict> {
+    fn speak_for(&mut self, device: &Arc<Device>, instance: &str) -> Result<Arc<Origin>, Verdict> {
         if self.registrar().is_some_and(|it| !it.admit(device.name())) {
             return Err(RefusedBecause::TooManyActive.into());
         }
         let sender = Sender {
-            instance: &self.instance,
+            instance,
             application: &self.application,
             device: &self.device,
         };

@@ -1,6 +1,7 @@
 //! Packets of the client: what each event of the session leads to.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
 use landfall_events::event::Timestamp;
 use landfall_events::sink::{OpenBatch, Refusal, Sequence};
@@ -63,8 +64,9 @@ impl<S: Stream> Live<S> {
                     let arrival = Arrival {
                         sequence,
                         time,
-                        registry: &self.shared.registry,
+                        shared: &self.shared,
                         asked: None,
+                        id: None,
                     };
                     let qos = publish.qos;
                     let dialect = self.uplink.dialect();
@@ -120,13 +122,14 @@ impl<S: Stream> Live<S> {
         }
         self.uplink.hand_over(scratch);
         self.shared.telemetry.publishes_taken.inc_by(taken);
-        if used > 0 && taken == 0 {
+        if used > 0 && taken == 0 && self.session.is_connected() {
             self.uplink.rest();
         }
         self.shared.telemetry.traffic.received(&by_type);
         if self.timed.is_none() {
             // The last of them: the whole turn counts.
-            self.timed = self.session.newest_waiting().map(|last| (last, time));
+            let last = self.session.newest_waiting().and_then(NonZeroU64::new);
+            self.timed = last.map(|last| (last, time));
         }
         if used > 0 && !self.is_consulting() {
             self.listening(now);
@@ -192,6 +195,7 @@ impl<S: Stream> Live<S> {
 
     /// A sink will never take this publish. One that is not required has no say in the answer.
     pub(super) fn note_sink_refusal(&mut self, refused: Refused) {
+        self.uplink.note_refusal(&refused);
         let Refused {
             slot,
             sequence,

@@ -1,8 +1,8 @@
 //! One connection, from its first byte to its last event. START HERE.
 //!
-//! [`serve`] is the whole life: the `gate` reads CONNECT, logs the device in and answers; `live`
-//! moves bytes, events and commands until the session is over; `ending` publishes the will and
-//! takes the connection out of the table.
+//! [`open`] is its beginning: the `gate` reads CONNECT, logs the device in and answers. [`serve`] is
+//! the rest: `live` moves bytes, events and commands until the session is over; `ending` publishes
+//! the will and takes the connection out of the table.
 //!
 //! - `log_in`: who the client is, if it may connect;
 //! - `entering`: the session's durable record, and the word to other instances;
@@ -16,7 +16,9 @@
 //! - `registering`: devices that are registered when a gateway first speaks for them;
 //! - `dialogue`: what the server says to a client in the words of its dialect;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
+//! - `patience`: how long is waited for whom; `troubles`: for what;
 //! - `owned`: publishes that outlive the read buffer;
+//! - `milestone`: what is said of a session itself, and under which ids;
 //! - `departing`: will and connection event of a session that is over;
 //! - `recovering`: the same for sessions of a process that died.
 
@@ -27,30 +29,39 @@ mod downlink;
 mod ending;
 mod entering;
 mod farewell;
+#[cfg(test)]
+mod footprint;
 mod gate;
 mod gateway;
 mod incoming;
 mod link;
 mod live;
 mod log_in;
+mod milestone;
 mod origins;
 mod owned;
+mod patience;
 mod recovering;
 mod registering;
 mod ruling;
 mod scratch;
 mod subscribing;
 mod throttling;
+mod tracing;
+mod troubles;
 mod uplink;
 mod verdict;
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use landfall_protocol::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::auth::Proven;
-use crate::listener::Peer;
+use crate::listener::{Carrier, Peer};
 use crate::server::{Places, Shared};
 
 pub use link::{Identity, Link, Offer};
@@ -88,8 +99,8 @@ impl Origin {
 
 /// What a connection knows of the listener it came through.
 pub struct Door {
-    /// For the log and the list of connections: `tcp`, `tls`, `ws`, `wss` or `unix`.
-    pub transport: &'static str,
+    /// What its connections come in.
+    pub transport: Carrier,
     /// Limits of its sessions.
     pub limits: Limits,
     /// Subscriptions of one connection at most.
@@ -100,32 +111,41 @@ pub struct Door {
     pub admitted: Option<Places>,
 }
 
-/// Serves one connection until its end.
+/// A client that is let in: the one box that a connection keeps.
 ///
-/// The future is small and the connection one box behind it: what the gate needs is given back as
-/// soon as the client is in.
-pub fn serve<S: Stream>(
-    stream: S,
-    origin: Origin,
-    door: Arc<Door>,
-    shared: Arc<Shared>,
-) -> impl Future<Output = ()> {
-    let opening = Box::pin(open(stream, origin, door, shared));
-    async move {
-        let Some(mut live) = opening.await else {
-            return;
-        };
-        live.run().await;
-        Box::pin(live.end()).await;
+/// What the way there needed is given back by then, and a task that holds no more than this stays
+/// small, whatever the stream.
+pub trait Connected: Send {
+    /// Serves the session until it is over.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Will and connection event.
+    fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl<S: Stream> Connected for live::Live<S> {
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.run(cx)
+    }
+
+    fn end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.end())
     }
 }
 
-async fn open<S: Stream>(
+/// Reads CONNECT and lets the client in; `None` once it has been told why not.
+pub async fn open<S: Stream>(
     mut stream: S,
     origin: Origin,
     door: Arc<Door>,
     shared: Arc<Shared>,
-) -> Option<Box<live::Live<S>>> {
+) -> Option<Box<dyn Connected>> {
     let admitted = gate::admit(&mut stream, origin, &door, &shared).await?;
     Some(Box::new(live::Live::new(stream, door, shared, admitted)))
+}
+
+/// Serves a client to its end.
+pub async fn serve(mut connected: Box<dyn Connected>) {
+    poll_fn(|cx| connected.poll_run(cx)).await;
+    connected.end().await;
 }

@@ -6,11 +6,14 @@ use landfall_events::event::{Origin, OriginParts};
 use landfall_registry::{Application, Device};
 
 /// Devices whose constant attributes a gateway's connection keeps.
-const KEPT: usize = 64;
+const MOST: usize = 64;
 
-/// Of the connected device, and of those it spoke for.
+/// Of the connected device, and of those it spoke for; without memory until there is an event.
 #[derive(Default)]
-pub(super) struct Origins {
+pub(super) struct Origins(Option<Box<Kept>>);
+
+#[derive(Default)]
+struct Kept {
     /// Made with its first event.
     own: Option<Arc<Origin>>,
     /// The latest last.
@@ -28,29 +31,24 @@ pub(super) struct Sender<'a> {
 impl Origins {
     /// Of events of the connected device itself.
     pub(super) fn own(&mut self, sender: Sender<'_>) -> Arc<Origin> {
-        let own = self
-            .own
-            .get_or_insert_with(|| new_origin(sender, sender.device));
-        Arc::clone(own)
+        let own = &mut self.0.get_or_insert_default().own;
+        Arc::clone(own.get_or_insert_with(|| new_origin(sender, sender.device)))
     }
 
     /// Of events of a device that is spoken for.
     pub(super) fn other(&mut self, sender: Sender<'_>, device: &Arc<Device>) -> Arc<Origin> {
-        let known = self
-            .others
-            .iter()
-            .rev()
-            .find(|(known, _)| Arc::ptr_eq(known, device));
+        let others = &mut self.0.get_or_insert_default().others;
+        let mut latest_first = others.iter().rev();
+        let known = latest_first.find(|(known, _)| Arc::ptr_eq(known, device));
         if let Some((_, origin)) = known {
             return Arc::clone(origin);
         }
         let origin = new_origin(sender, device);
-        self.others
-            .retain(|(known, _)| known.name() != device.name());
-        if self.others.len() >= KEPT {
-            self.others.remove(0);
+        others.retain(|(known, _)| known.name() != device.name());
+        if others.len() >= MOST {
+            others.remove(0);
         }
-        self.others.push((Arc::clone(device), Arc::clone(&origin)));
+        others.push((Arc::clone(device), Arc::clone(&origin)));
         origin
     }
 }

@@ -2,9 +2,10 @@
 //! of their devices.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use landfall_events::event::Timestamp;
 use landfall_protocol::Version;
 use landfall_registry::Found;
 use tokio::time::{sleep, timeout};
@@ -13,7 +14,7 @@ use super::departing::Departing;
 use super::owned::OwnedPublish;
 use super::uplink::Uplink;
 use super::{Identity, Link};
-use crate::listener::Peer;
+use crate::listener::{Carrier, Peer};
 use crate::records::{Dead, SessionRecord};
 use crate::server::Shared;
 
@@ -105,22 +106,21 @@ async fn look_up(shared: &Shared, session: &SessionRecord) -> Option<Found> {
 }
 
 async fn conclude_one(shared: &Arc<Shared>, found: Found, session: &SessionRecord, is_last: bool) {
-    let application = shared.sessions.application_name(&session.application);
     let route = shared.sinks.route(&found.application);
     let identity = Identity {
-        application: Arc::clone(&application),
+        application: shared.sessions.application_name(&session.application),
         device: Arc::from(&*session.device),
         client_id: session.client_id.clone(),
         peer: Peer::Local,
-        transport: "record",
+        transport: Carrier::Record,
         version: Version::V5,
-        since: SystemTime::now(),
+        since: Timestamp::now(),
         epoch: session.epoch,
         credential: None,
     };
     let link = Arc::new(Link::new(identity, route.len()));
     link.finish();
-    let mut uplink = Uplink::new(shared, found, application, route, &link);
+    let mut uplink = Uplink::new(shared, found, route, &link);
     let will = session.will.as_deref().map(OwnedPublish::of_record);
     let departing = Departing {
         shared,

@@ -9,15 +9,15 @@ use landfall_events::sink::{Completion, Handover, Sequence};
 use landfall_protocol::packet::Publish;
 use landfall_protocol::{QoS, ReasonCode};
 use landfall_registry::{
-    Application, Device, DialectSpec, Found, PayloadEncoding, Registry, effective_dialect,
-    effective_payload_encoding,
+    Application, Device, Found, PayloadEncoding, effective_dialect, effective_payload_encoding,
 };
+use uuid::Uuid;
 
 use super::origins::{Origins, Sender};
 use super::registering::{Asked, Registrar};
 use super::ruling::{Consultation, Ruled};
 use super::verdict::{RefusedBecause, Verdict};
-use super::{Link, Scratch};
+use super::{Identity, Link, Scratch};
 use crate::dialect::{self, Dialect, Own, payload};
 use crate::rules::{RuleBook, Ruleset};
 use crate::server::Shared;
@@ -26,22 +26,21 @@ use crate::telemetry::traces::{About, Begun, Spans};
 
 /// The upward half of a connection: who it is, and where its events go.
 pub(super) struct Uplink {
-    pub(super) instance: Arc<str>,
     pub(super) application: Arc<Application>,
-    application_name: Arc<str>,
     pub(super) device: Arc<Device>,
-    dialect: DialectSpec,
+    dialect: &'static dyn Dialect,
     rules: Option<Arc<Ruleset>>,
     payload_encoding: PayloadEncoding,
-    route: Route,
-    completion: Arc<dyn Completion>,
+    pub(super) route: Route,
+    /// The sinks report to it.
+    link: Arc<Link>,
     pub(super) origins: Origins,
     /// `None`: it registers no devices.
     pub(super) registrar: Option<Box<Registrar>>,
     /// The last publish that was put into a batch.
     handed: Sequence,
     /// `None`: no traces are wanted.
-    spans: Option<Box<Spans>>,
+    pub(super) spans: Option<Box<Spans>>,
 }
 
 /// What a publish needs besides itself and the connection.
@@ -50,37 +49,31 @@ pub(super) struct Arrival<'a> {
     pub(super) sequence: Sequence,
     /// When its bytes were read.
     pub(super) time: Timestamp,
-    /// For the gateway rule.
-    pub(super) registry: &'a Registry,
+    /// For the gateway rule, and the instance's name.
+    pub(super) shared: &'a Shared,
     /// Looked up for this publish, when the cache did not have it.
     pub(super) asked: Option<&'a Asked>,
+    /// Its event's id, if that is settled; else it gets the next one.
+    pub(super) id: Option<Uuid>,
 }
 
 impl Uplink {
     /// The upward half for a device that has just logged in.
-    pub(super) fn new(
-        shared: &Shared,
-        found: Found,
-        application_name: Arc<str>,
-        route: Route,
-        link: &Arc<Link>,
-    ) -> Self {
-        let dialect = effective_dialect(&found.application, &found.device);
+    pub(super) fn new(shared: &Shared, found: Found, route: Route, link: &Arc<Link>) -> Self {
+        let spec = effective_dialect(&found.application, &found.device);
         let own = Own {
             application: found.application.name(),
             device: found.device.name(),
         };
-        let registrar = Registrar::of(&dialect, &link.identity.client_id, own);
+        let registrar = Registrar::of(&spec, &link.identity.client_id, own);
         Self {
-            instance: Arc::clone(&shared.instance),
-            dialect,
+            dialect: dialect::of(&spec),
             rules: shared.rules.of(&found.application),
             payload_encoding: effective_payload_encoding(&found.application, &found.device),
             application: found.application,
-            application_name,
             device: found.device,
             route,
-            completion: Arc::clone(link) as Arc<dyn Completion>,
+            link: Arc::clone(link),
             origins: Origins::default(),
             registrar,
             handed: 0,
@@ -93,8 +86,13 @@ impl Uplink {
     }
 
     /// The application's name, shared by all its connections.
-    pub(super) fn application_name(&self) -> Arc<str> {
-        Arc::clone(&self.application_name)
+    pub(super) fn application_name(&self) -> &Arc<str> {
+        &self.link.identity.application
+    }
+
+    /// Who is connected.
+    pub(super) fn session(&self) -> &Identity {
+        &self.link.identity
     }
 
     /// The connected device.
@@ -104,7 +102,7 @@ impl Uplink {
 
     /// The topic API that it speaks.
     pub(super) fn dialect(&self) -> &'static dyn Dialect {
-        dialect::of(&self.dialect)
+        self.dialect
     }
 
     /// Who is connected, for the dialect.
@@ -121,9 +119,10 @@ impl Uplink {
     }
 
     /// Uses changed documents from the next publish on.
-    pub(super) fn update(&mut self, found: Found, rules: &RuleBook, client_id: &str) {
+    pub(super) fn update(&mut self, found: Found, rules: &RuleBook) {
         self.rules = rules.of(&found.application);
-        self.dialect = effective_dialect(&found.application, &found.device);
+        let spec = effective_dialect(&found.application, &found.device);
+        self.dialect = dialect::of(&spec);
         self.payload_encoding = effective_payload_encoding(&found.application, &found.device);
         self.application = found.application;
         self.device = found.device;
@@ -132,7 +131,8 @@ impl Uplink {
             application: self.application.name(),
             device: self.device.name(),
         };
-        self.registrar = Registrar::update(self.registrar.take(), &self.dialect, client_id, own);
+        let client_id = &self.link.identity.client_id;
+        self.registrar = Registrar::update(self.registrar.take(), &spec, client_id, own);
     }
 
     /// The client sends, but no publishes: it pings, for instance, which clients do that have nothing
@@ -186,7 +186,7 @@ impl Uplink {
         let draft = Draft {
             origin: &origin,
             event_type: EventType::Event,
-            id: scratch.ids.next(arrival.time),
+            id: (arrival.id).unwrap_or_else(|| scratch.ids.next(arrival.time)),
             time: arrival.time,
             subject: &destination.channel,
             data_content_type,
@@ -211,26 +211,14 @@ impl Uplink {
                 sequence: arrival.sequence,
                 awaited: publish.qos != QoS::AtMostOnce,
                 start: arrival.time,
-                application: &self.application_name,
+                application: &self.link.identity.application,
                 device: origin.device(),
                 channel: &destination.channel,
                 trace_state: user.get("tracestate"),
             };
-            spans.handed_over(begun, &about);
+            spans.taken(begun, &about);
         }
         verdict
-    }
-
-    /// Whether publishes are being traced at the moment.
-    pub(super) fn is_tracing(&self) -> bool {
-        self.spans.as_ref().is_some_and(|spans| spans.any())
-    }
-
-    /// The required sinks have accepted the publishes up to this one.
-    pub(super) fn end_spans(&mut self, up_to: Sequence) {
-        if let Some(spans) = &mut self.spans {
-            spans.accepted(up_to);
-        }
     }
 
     /// Has the application's rules decide on an event.
@@ -296,10 +284,11 @@ impl Uplink {
         }
     }
 
-    fn encode(&mut self, draft: &Draft<'_>, sequence: Sequence, scratch: &mut Scratch) {
+    /// Puts an event into the open batches.
+    pub(super) fn encode(&mut self, draft: &Draft<'_>, sequence: Sequence, scratch: &mut Scratch) {
         for target in self.route.iter() {
             if let Some(batch) = scratch.batches.get_mut(target.index)
-                && (target.required || target.sink.has_room(&self.application_name))
+                && (target.required || target.sink.has_room(self.application_name()))
             {
                 target.sink.encode(draft, sequence, batch);
             }
@@ -307,55 +296,28 @@ impl Uplink {
         self.handed = sequence;
     }
 
-    pub(super) fn own_origin(&mut self) -> Arc<Origin> {
+    pub(super) fn own_origin(&mut self, instance: &str) -> Arc<Origin> {
         self.origins.own(Sender {
-            instance: &self.instance,
+            instance,
             application: &self.application,
             device: &self.device,
         })
     }
 
-    /// An event of the connection itself, `{"connected": …}`; in the open batches.
-    pub(super) fn connection_event(
-        &mut self,
-        connected: bool,
-        sequence: Sequence,
-        scratch: &mut Scratch,
-    ) {
-        let time = Timestamp::now();
-        let origin = self.own_origin();
-        let data: &[u8] = if connected {
-            br#"{"connected":true}"#
-        } else {
-            br#"{"connected":false}"#
-        };
-        let draft = Draft {
-            origin: &origin,
-            event_type: EventType::Connection,
-            id: scratch.ids.next(time),
-            time,
-            subject: "connection",
-            data_content_type: Some("application/json"),
-            data_schema: None,
-            trace_parent: None,
-            trace_state: None,
-            retain: false,
-            extensions: &[],
-            data: landfall_events::event::Data::Json(data),
-        };
-        self.encode(&draft, sequence, scratch);
-    }
-
     /// Hands the open batches over.
-    pub(super) fn hand_over(&self, scratch: &mut Scratch) {
+    pub(super) fn hand_over(&mut self, scratch: &mut Scratch) {
+        let mut spans = self.spans.as_mut().filter(|spans| spans.any());
         for (slot, target) in self.route.iter().enumerate() {
             if let Some(batch) = scratch.batches.get_mut(target.index)
                 && !batch.is_empty()
             {
+                if let Some(spans) = &mut spans {
+                    spans.handing_over(slot, target, batch);
+                }
                 target.sink.hand_over(Handover {
-                    application: &self.application_name,
+                    application: &self.link.identity.application,
                     batch,
-                    completion: &self.completion,
+                    completion: &completion(&self.link),
                     slot,
                 });
             }
@@ -366,18 +328,18 @@ impl Uplink {
     pub(super) fn has_room(&self) -> bool {
         self.route
             .iter()
-            .all(|target| !target.required || target.sink.has_room(&self.application_name))
+            .all(|target| !target.required || target.sink.has_room(self.application_name()))
     }
 
     /// Asks to be woken by the first required sink without room.
     pub(super) fn wait_for_room(&self) {
         let full = |(_, target): &(usize, &crate::sinks::Target)| {
-            target.required && !target.sink.has_room(&self.application_name)
+            target.required && !target.sink.has_room(self.application_name())
         };
         if let Some((slot, target)) = self.route.iter().enumerate().find(full) {
             target
                 .sink
-                .notify_room(&self.application_name, slot, &self.completion);
+                .notify_room(self.application_name(), slot, &completion(&self.link));
         }
     }
 
@@ -407,9 +369,9 @@ impl Uplink {
     pub(super) fn requires(&self, slot: usize) -> bool {
         self.route.get(slot).is_some_and(|target| target.required)
     }
+}
 
-    /// Gives back what only a busy connection needs.
-    pub(super) fn shrink(&mut self) {
-        self.origins = Origins::default();
-    }
+/// As the sinks know it.
+fn completion(link: &Arc<Link>) -> Arc<dyn Completion> {
+    Arc::clone(link) as Arc<dyn Completion>
 }

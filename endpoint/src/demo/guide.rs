@@ -50,6 +50,7 @@ Landfall is running.
   MQTT      {mqtt}, over TLS {tls}
   WebSocket ws://{ws}/mqtt, over TLS wss://{wss}/mqtt
   HTTP API  {url}   (the token is in {token_file})
+  console   {url}/  in a browser; it asks for that token
   ops       http://{ops}/health/ready and http://{ops}/metrics
   files     {data_dir}
 

@@ -86,7 +86,8 @@ impl InboxFilter {
 /// The inbox subscriptions of one connection.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    subscriptions: Vec<Subscription>,
+    /// Most connections have one for all their life: no room for more than there are.
+    subscriptions: Box<[Subscription]>,
 }
 
 #[derive(Debug)]
@@ -110,20 +111,23 @@ pub struct InboxDelivery {
 impl Inbox {
     /// Adds a subscription, or replaces the one with the same filter `[MQTT-3.8.4-3]`.
     pub fn subscribe(&mut self, filter: InboxFilter, qos: QoS, identifier: Option<NonZeroU32>) {
-        self.unsubscribe(&filter.text());
-        // Most connections have one for all their life: no room for more than there are.
-        self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(Subscription {
+        let mut subscriptions = std::mem::take(&mut self.subscriptions).into_vec();
+        subscriptions.retain(|known| known.filter.text() != filter.text());
+        subscriptions.reserve_exact(1);
+        subscriptions.push(Subscription {
             filter,
             qos,
             identifier,
         });
+        self.subscriptions = subscriptions.into();
     }
 
     /// Removes a subscription. False: there was none.
     pub fn unsubscribe(&mut self, filter: &str) -> bool {
-        let before = self.subscriptions.len();
-        self.subscriptions.retain(|s| s.filter.text() != filter);
+        let mut subscriptions = std::mem::take(&mut self.subscriptions).into_vec();
+        let before = subscriptions.len();
+        subscriptions.retain(|s| s.filter.text() != filter);
+        self.subscriptions = subscriptions.into();
         self.subscriptions.len() < before
     }
 

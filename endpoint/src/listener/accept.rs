@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Bound, Entrance, Listening, Peer, Socket};
+use crate::connection;
 use crate::server::Shared;
 use crate::telemetry::{AcceptFailed, ConnectionShed, Seldom};
 
@@ -56,16 +57,11 @@ fn admit(socket: Socket, peer: Peer, entrance: &Arc<Entrance>, shared: &Arc<Shar
     let Some(place) = shared.places.take() else {
         return false;
     };
-    if let Socket::Tcp(stream) = &socket
-        // Acknowledgements are small and already coalesced.
-        && stream.set_nodelay(true).is_err()
-    {
-        // The client is gone already.
-        return true;
-    }
-    let (entrance, shared) = (Arc::clone(entrance), Arc::clone(shared));
+    let opening = entrance.open(socket, peer, Arc::clone(shared));
     tokio::spawn(async move {
-        entrance.serve(socket, peer, shared).await;
+        if let Some(connected) = opening.await {
+            connection::serve(connected).await;
+        }
         drop(place);
     });
     true

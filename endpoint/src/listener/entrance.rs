@@ -1,5 +1,6 @@
 //! The way in of one listener: everything between the socket and the first byte of MQTT.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use super::rate::{RateLimit, Verdict};
 use super::rewind::Rewind;
 use super::tls::{self, Inside, LoadError, Secured, Tls, TlsError};
 use super::websocket::{self, UpgradeError, Upgrader};
-use super::{Peer, Socket};
+use super::{Carrier, Peer, Socket};
 use crate::config::{LimitsConfig, ListenerConfig, Transport, Trusted};
-use crate::connection::{self, BoxStream, Door, Origin};
+use crate::connection::{self, BoxStream, Connected, Door, Origin};
 use crate::server::{Places, Shared};
 use crate::telemetry::{HandshakeFailed, Stage};
 
@@ -68,6 +69,9 @@ impl Failure {
     }
 }
 
+/// A client on its way in; `None` if it did not get there.
+pub(super) type Opening = Pin<Box<dyn Future<Output = Option<Box<dyn Connected>>> + Send>>;
+
 impl Entrance {
     /// The entrance of a listener.
     ///
@@ -90,7 +94,7 @@ impl Entrance {
             .transpose()?;
         let anonymous = config.anonymous_device.as_ref();
         let door = Door {
-            transport: transport(config),
+            transport: carrier(config),
             limits: limits.session(),
             subscriptions: limits.subscriptions.get(),
             anonymous: anonymous.map(|who| (who.device.clone(), who.application.clone())),
@@ -115,27 +119,29 @@ impl Entrance {
         self.tls.as_ref()
     }
 
-    /// Serves one connection to its end.
-    pub(super) async fn serve(&self, socket: Socket, peer: Peer, shared: Arc<Shared>) {
+    /// Brings a client in. All that is needed on the way is behind the one box, and given back with
+    /// it.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        socket: Socket,
+        peer: Peer,
+        shared: Arc<Shared>,
+    ) -> Opening {
         let door = Arc::clone(&self.door);
-        match socket {
+        let stream: BoxStream = match socket {
             Socket::Tcp(stream) if self.is_bare() => {
-                let origin = Origin::of(peer);
-                connection::serve(stream, origin, door, shared).await;
+                return Box::pin(connection::open(stream, Origin::of(peer), door, shared));
             }
-            socket => {
-                let stream: BoxStream = match socket {
-                    Socket::Tcp(stream) => Box::new(stream),
-                    Socket::Unix(stream) => Box::new(stream),
-                };
-                // What the handshakes need is given back when they are over.
-                let opened = Box::pin(self.open_in_time(stream, peer, &shared)).await;
-                let Some((stream, origin)) = opened else {
-                    return;
-                };
-                connection::serve(stream, origin, door, shared).await;
-            }
-        }
+            Socket::Tcp(stream) => Box::new(stream),
+            Socket::Unix(stream) => Box::new(stream),
+        };
+        let entrance = Arc::clone(self);
+        Box::pin(async move {
+            // What the handshakes need is given back when they are over.
+            let opened = Box::pin(entrance.shake_hands_in_time(stream, peer, &shared)).await;
+            let (stream, origin) = opened?;
+            connection::open(stream, origin, door, shared).await
+        })
     }
 
     /// Whether MQTT begins at once.
@@ -146,14 +152,14 @@ impl Entrance {
             && self.rate.is_none()
     }
 
-    async fn open_in_time(
+    async fn shake_hands_in_time(
         &self,
         stream: BoxStream,
         mut peer: Peer,
         shared: &Arc<Shared>,
     ) -> Option<(BoxStream, Origin)> {
         let transport = self.door.transport;
-        let opening = self.open(stream, &mut peer, shared);
+        let opening = self.shake_hands(stream, &mut peer, shared);
         let (stage, cause) = match tokio::time::timeout(self.patience, opening).await {
             Ok(Ok(opened)) => return Some(opened),
             Ok(Err(failure)) if failure.is_probe() => return None,
@@ -173,7 +179,7 @@ impl Entrance {
         None
     }
 
-    async fn open(
+    async fn shake_hands(
         &self,
         mut stream: BoxStream,
         peer: &mut Peer,
@@ -234,12 +240,12 @@ async fn expect_http(stream: &mut Rewind<BoxStream>) -> Result<(), Failure> {
 }
 
 /// For log, metrics and the list of connections.
-fn transport(config: &ListenerConfig) -> &'static str {
+fn carrier(config: &ListenerConfig) -> Carrier {
     match (&config.transport, &config.tls, config.bind.tcp()) {
-        (Transport::WebSocket(_), Some(_), _) => "wss",
-        (Transport::WebSocket(_), None, _) => "ws",
-        (Transport::Mqtt, Some(_), _) => "tls",
-        (Transport::Mqtt, None, Some(_)) => "tcp",
-        (Transport::Mqtt, None, None) => "unix",
+        (Transport::WebSocket(_), Some(_), _) => Carrier::SecureWebSocket,
+        (Transport::WebSocket(_), None, _) => Carrier::WebSocket,
+        (Transport::Mqtt, Some(_), _) => Carrier::Tls,
+        (Transport::Mqtt, None, Some(_)) => Carrier::Tcp,
+        (Transport::Mqtt, None, None) => Carrier::Unix,
     }
 }

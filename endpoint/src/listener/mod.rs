@@ -18,5 +18,5 @@ mod websocket;
 
 pub use accept::serve;
 pub use entrance::Entrance;
-pub use peer::Peer;
+pub use peer::{Carrier, Peer};
 pub use socket::{Bound, Listening, Socket, bind, bind_listener};

@@ -71,6 +71,8 @@ fn missing(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
@@ -92,7 +94,7 @@ mod tests {
                     }
                 });
                 let peer = read(&mut server).await.unwrap();
-                assert_eq!(peer, Some(Peer::Ip("192.0.2.7:50000".parse().unwrap())));
+                assert_eq!(peer, Some(Peer::Ip([192, 0, 2, 7].into(), 50_000)));
                 writing.await.unwrap();
                 let mut rest = Vec::new();
                 server.read_to_end(&mut rest).await.unwrap();
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn only_trusted_peers_begin_with_a_header() {
-        let ip = |text: &str| Peer::Ip(text.parse().unwrap());
+        let ip = |text: &str| Peer::from(text.parse::<SocketAddr>().unwrap());
         let network = crate::config::Network::parse("10.0.0.0/8").unwrap();
         let trusted = [Trusted::Network(network)];
         assert!(is_expected(&trusted, &ip("10.1.2.3:5")));

@@ -101,8 +101,9 @@ fn bind_shared(
     if shared {
         socket.set_reuseport(true)?;
     }
+    // Accepted sockets inherit this, and the next. Acknowledgements are small and already coalesced.
+    socket.set_nodelay(true)?;
     if let Some(silence) = keepalive {
-        // Accepted sockets inherit it.
         SockRef::from(&socket).set_tcp_keepalive(&probes(silence))?;
     }
     socket.bind(address)?;
@@ -189,7 +190,7 @@ mod tests {
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listening.accept());
         client.unwrap();
         match accepted.unwrap() {
-            (Socket::Tcp(stream), Peer::Ip(_)) => stream,
+            (Socket::Tcp(stream), Peer::Ip(..)) => stream,
             _ => panic!("a TCP connection"),
         }
     }
@@ -206,6 +207,12 @@ mod tests {
         );
         let stream = connected(&tcp(1, None)[0]).await;
         assert!(!SockRef::from(&stream).keepalive().unwrap());
+    }
+
+    #[tokio::test]
+    async fn accepted_connections_send_small_packets_at_once() {
+        let stream = connected(&tcp(1, None)[0]).await;
+        assert!(stream.nodelay().unwrap());
     }
 
     #[tokio::test]

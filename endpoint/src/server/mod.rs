@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::alarm::{self, Alarms};
 use crate::auth::Throttle;
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster};
@@ -76,6 +77,8 @@ pub struct Shared {
     pub telemetry: Telemetry,
     /// The clock of all sessions.
     pub clock: Clock,
+    /// What wakes connections when their time has come.
+    pub alarms: Alarms,
     /// Places for sockets.
     pub places: Places,
     /// Changes of the registry that the table of connections was looked through for.
@@ -215,6 +218,7 @@ impl Server {
         for listener in listeners {
             listener.serve(&shared, &mut tasks);
         }
+        tasks.spawn(alarm::run(Arc::clone(&shared)));
         tasks.spawn(changes::watch(Arc::clone(&shared)));
         if let (Some(tracer), Some(to)) = (&shared.telemetry.tracer, &shared.config.telemetry) {
             let (tracer, address) = (Arc::clone(tracer), to.otlp_endpoint.clone());

@@ -26,7 +26,7 @@ use crate::config::{
     NatsSinkConfig, SinkConfig, SinkKind, TlsClientConfig,
 };
 use crate::endpoints::ApplicationEndpoints;
-use crate::sinks::Sinks;
+use crate::sinks::{Sinks, Target};
 
 type Opened = Result<Arc<dyn Sink>, String>;
 
@@ -34,14 +34,19 @@ type Opened = Result<Arc<dyn Sink>, String>;
 pub(super) fn open_sinks(config: &Config, registry: &Registry) -> Result<Sinks, StartError> {
     let mut reader = None;
     let endpoints: Arc<dyn Endpoints> = Arc::new(ApplicationEndpoints::new(registry.clone()));
-    let mut sinks: Vec<(Arc<dyn Sink>, bool)> = Vec::new();
-    for sink in &config.sinks {
+    let mut sinks = Vec::with_capacity(config.sinks.len());
+    for (index, sink) in config.sinks.iter().enumerate() {
         let opened = open_sink(sink, config, &endpoints, &mut reader);
         let opened = opened.map_err(|reason| StartError::Sink {
             name: sink.name.clone(),
             reason,
         })?;
-        sinks.push((opened, sink.required));
+        sinks.push(Target {
+            sink: opened,
+            kind: sink.kind.name(),
+            index,
+            required: sink.required,
+        });
     }
     Ok(Sinks::new(sinks, reader))
 }

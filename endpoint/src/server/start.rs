@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::open_sinks::{open_sinks, reach};
 use super::open_sources::{open_cluster, open_sources};
 use super::{Addresses, Open, Places, Server, Shared};
+use crate::alarm::Alarms;
 use crate::api::{Token, TokenError};
 use crate::auth::Throttle;
 use crate::clock::Clock;
@@ -258,6 +259,7 @@ fn open(
         cluster,
         telemetry,
         clock: Clock::start(),
+        alarms: Alarms::default(),
         places,
         changes_seen: AtomicU64::new(0),
         reload: watch::Sender::new(()),

@@ -7,7 +7,7 @@ use landfall_protocol::session::Close;
 
 use super::Telemetry;
 use crate::connection::Link;
-use crate::listener::Peer;
+use crate::listener::{Carrier, Peer};
 
 /// How a log-in ended, for the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub struct HandshakeFailed {
     /// Where it comes from.
     pub peer: Peer,
     /// What its listener speaks.
-    pub transport: &'static str,
+    pub transport: Carrier,
     /// For the metric.
     pub stage: Stage,
     /// For the log.
@@ -125,12 +125,12 @@ impl HandshakeFailed {
     pub fn emit(self, telemetry: &Telemetry) {
         telemetry
             .handshakes_failed
-            .with_label_values(&[self.transport, self.stage.label()])
+            .with_label_values(&[self.transport.as_str(), self.stage.label()])
             .inc();
         if let Some(left_out) = telemetry.lines.handshakes.ask(Instant::now()) {
             tracing::info!(
                 peer = %self.peer,
-                transport = self.transport,
+                transport = self.transport.as_str(),
                 cause = self.cause,
                 left_out = (left_out > 0).then_some(left_out),
                 "handshake failed"
@@ -195,7 +195,7 @@ impl Connected<'_> {
             .inc();
         telemetry
             .connections
-            .with_label_values(&[who.transport, who.version.as_str()])
+            .with_label_values(&[who.transport.as_str(), who.version.as_str()])
             .inc();
         tracing::debug!(
             application = &*who.application,
@@ -222,7 +222,7 @@ impl ConnectionEnded<'_> {
         let who = &self.link.identity;
         telemetry
             .connections
-            .with_label_values(&[who.transport, who.version.as_str()])
+            .with_label_values(&[who.transport.as_str(), who.version.as_str()])
             .dec();
         tracing::info!(
             application = &*who.application,
@@ -230,7 +230,7 @@ impl ConnectionEnded<'_> {
             peer = %who.peer,
             client_id = &*who.client_id,
             version = who.version.as_str(),
-            seconds = who.since.elapsed().map_or(0, |age| age.as_secs()),
+            seconds = who.age().as_secs(),
             cause = self.cause.map(tracing::field::display),
             "connection ended"
         );

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use landfall_events::sink::log::{LogReader, Page, ReadError};
+use landfall_events::sink::log::{Filter, LogReader, Page, ReadError};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -54,12 +54,45 @@ pub(super) struct Query {
     /// Most events of the page; default 100.
     #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
+    /// The newest events before this offset: pages that go back. Not for streams.
+    before: Option<u64>,
+    /// Events of this device alone. A page then goes back from the end, or from `before`.
+    #[param(max_length = 255)]
+    device: Option<String>,
+}
+
+impl Query {
+    /// Whether it asks for the newest events before something, instead of the oldest after it.
+    fn goes_back(&self) -> bool {
+        self.before.is_some() || self.device.is_some()
+    }
+
+    fn check(&self, stream: bool) -> Result<(), ApiError> {
+        let wrong = |what: &str| Err(ApiError::bad_request("bad_query", what));
+        if !(1..=MOST_EVENTS).contains(&self.limit.unwrap_or(DEFAULT_LIMIT)) {
+            return wrong(&format!("limit is 1 to {MOST_EVENTS}"));
+        }
+        if self.last.is_some_and(|last| last > MOST_LAST) || self.last.and(self.after).is_some() {
+            return wrong(&format!("last is 0 to {MOST_LAST}, and goes without after"));
+        }
+        if self.before.is_some() && (stream || self.last.or(self.after).is_some()) {
+            return wrong("before is for pages, and goes without after and last");
+        }
+        if self.device.is_some() && !stream && self.last.or(self.after).is_some() {
+            return wrong(
+                "pages of one device go back: device goes with before, not with after or last",
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Read events
 ///
 /// A page of the durable log; or, with `Accept: text/event-stream`, a stream that goes on with what
-/// comes: `id` is the offset, `data` one event, and `Last-Event-ID` resumes.
+/// comes: `id` is the offset, `data` one event, and `Last-Event-ID` resumes. With `before` or
+/// `device`, a page holds the newest events instead, still oldest first, and a header says where to
+/// go on back; a page of one device may hold fewer than there are, even none, before that ends.
 #[utoipa::path(
     get, path = "/api/events/v1alpha1/apps/{app}", tag = "events", operation_id = "readEvents",
     params(
@@ -74,8 +107,13 @@ pub(super) struct Query {
                 (ref("#/components/schemas/EventBatch") = "application/cloudevents-batch+json"),
                 (String = "text/event-stream"),
             ),
-            headers(("Landfall-Next-Offset" = u64,
-                description = "Of a page: what to give as `after` for the next"))),
+            headers(
+                ("Landfall-Next-Offset" = u64,
+                    description = "Of a page: what to give as `after` for the next"),
+                ("Landfall-Previous-Offset" = u64,
+                    description = "Where a look back ended: what to give as `before` for the page \
+                        before; left out at the oldest event that is retained"),
+            )),
         (status = 404, description = "`unknown_application`, `no_event_log`", body = ErrorBody),
         (status = 410, description = "`offset_expired`; `oldest` is the oldest retained offset",
             body = ErrorBody),
@@ -89,30 +127,17 @@ pub(super) async fn read(
     Parameters(query): Parameters<Query>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if limit == 0 || limit > MOST_EVENTS {
-        return Err(ApiError::bad_request(
-            "bad_query",
-            format_args!("limit is 1 to {MOST_EVENTS}"),
-        ));
-    }
-    if query.last.is_some_and(|last| last > MOST_LAST) || query.last.and(query.after).is_some() {
-        return Err(ApiError::bad_request(
-            "bad_query",
-            format_args!("last is 0 to {MOST_LAST}, and goes without after"),
-        ));
-    }
+    let stream = accepts_event_stream(&headers);
+    query.check(stream)?;
     let log = Log {
         reader: log_reader(&api)?.clone(),
         reads: Arc::clone(&api.reads),
         application: application.into(),
-        limit,
-        max_bytes: match accepts_event_stream(&headers) {
-            true => STREAM_BYTES,
-            false => PAGE_BYTES,
-        },
+        device: query.device.as_deref().map(Into::into),
+        limit: query.limit.unwrap_or(DEFAULT_LIMIT),
+        max_bytes: if stream { STREAM_BYTES } else { PAGE_BYTES },
     };
-    if accepts_event_stream(&headers) {
+    if stream {
         // An offset in the header comes from a stream that broke off: it is newer than the query's.
         let first = match last_event_id(&headers)? {
             Some(after) => first_page(&api, &log, Some(after)).await?,
@@ -123,6 +148,8 @@ pub(super) async fn read(
             access,
         };
         Ok(stream::respond(log, watch, &first))
+    } else if query.goes_back() {
+        Ok(page::respond(&last_page(&api, &log, query.before).await?))
     } else {
         Ok(page::respond(&log.start(&api, &query).await?))
     }
@@ -143,6 +170,8 @@ struct Log {
     reader: LogReader,
     reads: Arc<Semaphore>,
     application: Arc<str>,
+    /// Its events alone.
+    device: Option<Arc<str>>,
     limit: usize,
     max_bytes: usize,
 }
@@ -153,6 +182,10 @@ impl Log {
         let Some(last) = query.last else {
             return first_page(api, self, query.after).await;
         };
+        if self.device.is_some() {
+            let newest = usize::try_from(last).unwrap_or(usize::MAX);
+            return self.read_back(None, newest).await;
+        }
         let latest = first_page(api, self, None).await?.latest();
         match self.read(Some(latest.saturating_sub(last))).await {
             // Fewer are retained.
@@ -162,12 +195,35 @@ impl Log {
     }
 
     async fn read(&self, after: Option<u64>) -> Result<Page, ApiError> {
+        let (limit, max_bytes) = (self.limit, self.max_bytes);
+        let read = move |reader: LogReader, application: &str, filter: Filter<'_>| {
+            reader.read_filtered(application, after, filter, limit, max_bytes)
+        };
+        self.ask(read).await
+    }
+
+    /// The newest events before `before`.
+    async fn read_back(&self, before: Option<u64>, limit: usize) -> Result<Page, ApiError> {
+        let max_bytes = self.max_bytes;
+        let read = move |reader: LogReader, application: &str, filter: Filter<'_>| {
+            reader.read_back(application, before, filter, limit, max_bytes)
+        };
+        self.ask(read).await
+    }
+
+    async fn ask(
+        &self,
+        read: impl FnOnce(LogReader, &str, Filter<'_>) -> Result<Page, ReadError> + Send + 'static,
+    ) -> Result<Page, ApiError> {
         let permit = Arc::clone(&self.reads).acquire_owned().await;
         let (reader, application) = (self.reader.clone(), Arc::clone(&self.application));
-        let (limit, max_bytes) = (self.limit, self.max_bytes);
+        let device = self.device.clone();
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            reader.read(&application, after, limit, max_bytes)
+            let filter = Filter {
+                device: device.as_deref(),
+            };
+            read(reader, &application, filter)
         });
         match read.await {
             Ok(Ok(page)) => Ok(page),
@@ -176,6 +232,15 @@ impl Log {
             Err(error) => Err(ApiError::internal("reading the event log", error)),
         }
     }
+}
+
+/// Reads the newest page before an offset.
+async fn last_page(api: &Api, log: &Log, before: Option<u64>) -> Result<Page, ApiError> {
+    let page = log.read_back(before, log.limit).await?;
+    if page.latest() == 0 {
+        must_exist(api, &log.application).await?;
+    }
+    Ok(page)
 }
 
 /// Reads the first page and refuses what can never become right by waiting.
@@ -240,9 +305,13 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     }
 }
 
-/// Answers with this header set to the offset that the next request names in `after`.
-fn with_next_offset(response: impl IntoResponse, next: u64) -> Response {
-    ([("landfall-next-offset", next.to_string())], response).into_response()
+/// Names in a header where a look back ended, if more is to be had there.
+fn with_previous_offset(mut response: Response, page: &Page) -> Response {
+    if let Some(previous) = page.previous() {
+        let headers = response.headers_mut();
+        headers.insert("landfall-previous-offset", previous.into());
+    }
+    response
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use axum::{
 };
 use landfall_events::sink::log::Page;
 
-use super::with_next_offset;
+use super::with_previous_offset;
 
 const CONTENT_TYPE: &str = "application/cloudevents-batch+json";
 
 pub(super) fn respond(page: &Page) -> Response {
-    let body = ([(header::CONTENT_TYPE, CONTENT_TYPE)], batch(page)).into_response();
-    with_next_offset(body, page.next_offset())
+    let mut response = ([(header::CONTENT_TYPE, CONTENT_TYPE)], batch(page)).into_response();
+    let headers = response.headers_mut();
+    headers.insert("landfall-next-offset", page.next_offset().into());
+    with_previous_offset(response, page)
 }
 
 /// The events are structured JSON in the log already: they are put between brackets.

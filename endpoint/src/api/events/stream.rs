@@ -14,7 +14,7 @@ use axum::{
 use bytes::Bytes;
 use landfall_events::sink::log::Page;
 
-use super::{Log, watch::Watch};
+use super::{Log, watch::Watch, with_previous_offset};
 use crate::api::pieces::{self, Pieces};
 
 /// A comment is sent after this long without an event, so that proxies keep the connection, and a
@@ -31,15 +31,15 @@ pub(super) fn respond(log: Log, watch: Watch, first: &Page) -> Response {
         after: first.next_offset(),
         at_end: first.next_offset() >= first.latest(),
     };
-    (
+    let response = (
         [
             (header::CONTENT_TYPE, "text/event-stream"),
             // Asks nginx not to hold events back.
             (header::HeaderName::from_static("x-accel-buffering"), "no"),
         ],
         pieces::body(head.into(), follower),
-    )
-        .into_response()
+    );
+    with_previous_offset(response.into_response(), first)
 }
 
 /// Reads on from an offset.
@@ -53,31 +53,49 @@ struct Follower {
 
 impl Pieces for Follower {
     async fn next(mut self) -> Option<(Bytes, Self)> {
-        let mut closed = false;
-        if self.at_end {
-            let news = self
-                .log
-                .reader
-                .wait_for_new(&self.log.application, self.after);
-            tokio::select! {
-                news = news => closed = news.is_err(),
-                () = tokio::time::sleep(KEEP_ALIVE) => {
-                    return Some((Bytes::from_static(COMMENT), self));
+        let quiet = tokio::time::sleep(KEEP_ALIVE);
+        tokio::pin!(quiet);
+        loop {
+            let mut closed = false;
+            if self.at_end {
+                let news = self
+                    .log
+                    .reader
+                    .wait_for_new(&self.log.application, self.after);
+                tokio::select! {
+                    news = news => closed = news.is_err(),
+                    () = &mut quiet => return Some((self.sign_of_life(), self)),
+                    () = self.watch.over() => return None,
                 }
-                () = self.watch.over() => return None,
+            } else if quiet.is_elapsed() {
+                return Some((self.sign_of_life(), self));
+            }
+            if !self.watch.stands().await {
+                return None;
+            }
+            // Once more after the log was closed: the last events may have come with its end.
+            let page = self.log.read(Some(self.after)).await.ok()?;
+            let moved = page.next_offset() > self.after;
+            self.after = page.next_offset();
+            self.at_end = self.after >= page.latest();
+            if !page.is_empty() {
+                return Some((frames(&page).into(), self));
+            }
+            if closed && !moved {
+                return None;
             }
         }
-        if !self.watch.stands().await {
-            return None;
+    }
+}
+
+impl Follower {
+    /// What is sent while there is no event: how far the log was looked through, so that a reader of
+    /// one device goes on from there and not from that device's last event.
+    fn sign_of_life(&self) -> Bytes {
+        match &self.log.device {
+            Some(_) => format!("id: {}\n\n", self.after).into(),
+            None => Bytes::from_static(COMMENT),
         }
-        // Once more after the log was closed: the last events may have come with its end.
-        let page = self.log.read(Some(self.after)).await.ok()?;
-        if page.is_empty() && closed {
-            return None;
-        }
-        self.after = page.next_offset();
-        self.at_end = self.after >= page.latest();
-        Some((frames(&page).into(), self))
     }
 }
 

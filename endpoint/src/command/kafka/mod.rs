@@ -2,11 +2,19 @@
 //!
 //! Each record is a command, as a CloudEvent; what became of it is a CloudEvent on the reply topic, if
 //! there is one. A record's offset is committed when its outcome is known and told: one that was
-//! under way when the process died is taken again by whoever has its partition then. `message` reads
-//! records and writes outcomes, `offsets` knows which are done.
+//! under way when the process died is taken again by whoever has its partition then.
+//!
+//! - `message`: a record as a command, and an outcome as a record;
+//! - `membership`: whether the consumer group has let it in, and why not;
+//! - `offsets`: which records are done;
+//! - `properties`: librdkafka's configuration;
+//! - `reports`: what the client library tells of brokers and partitions.
 
+mod membership;
 mod message;
 mod offsets;
+mod properties;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::IntGauge;
-use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -27,37 +34,17 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::event::{CommandEvent, OutcomeEvent};
+use super::presence::Presence;
 use super::turns::{Turn, Turns};
 use super::{CommandError, CommandHub, CommandReport};
 use offsets::{Offsets, Taken};
+use properties::Clients;
+use reports::Reports;
 
 /// Between two attempts to begin, and to reach the registry for a command.
 const RETRY: Duration = Duration::from_secs(1);
 /// Commands for one device that may be under way; one beyond it is refused, as over HTTP.
 const PER_DEVICE: usize = 32;
-
-/// What the promises of the source rest on.
-const FIXED: [(&str, &str); 2] = [
-    ("enable.auto.commit", "true"),
-    // Only offsets of records that are done are handed over to be committed.
-    ("enable.auto.offset.store", "false"),
-];
-/// Kept by keys of their own, or by the source.
-const FORBIDDEN: [&str; 5] = [
-    "bootstrap.servers",
-    "metadata.broker.list",
-    "group.id",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-];
-/// Better defaults than librdkafka's for this use; properties override them.
-const DEFAULTS: [(&str, &str); 3] = [
-    // What a crash may have taken again is at most this old.
-    ("auto.commit.interval.ms", "1000"),
-    // What waits in memory; each record is a command, and few are large.
-    ("queued.max.messages.kbytes", "16384"),
-    ("reconnect.backoff.max.ms", "5000"),
-];
 
 /// How records are taken.
 #[derive(Clone)]
@@ -111,29 +98,7 @@ impl KafkaSource {
         topic: &str,
         instance: Arc<str>,
     ) -> Result<Self, String> {
-        let own = |name: &&String| FORBIDDEN.contains(&name.as_str());
-        if let Some(own) = access.properties.keys().find(own) {
-            return Err(format!("the property `{own}` is the source's own"));
-        }
-        let mut common = ClientConfig::new();
-        common.set("bootstrap.servers", &access.brokers);
-        let mut consumer = common.clone();
-        let mut producer = common;
-        for (name, value) in DEFAULTS {
-            consumer.set(name, value);
-        }
-        // A device's outcomes stay in order, and each is told once.
-        producer.set("enable.idempotence", "true");
-        producer.set("message.timeout.ms", "0");
-        producer.set("linger.ms", "1");
-        for (name, value) in &access.properties {
-            consumer.set(name, value);
-            producer.set(name, value);
-        }
-        consumer.set("group.id", &access.group);
-        for (name, value) in FIXED {
-            consumer.set(name, value);
-        }
+        let Clients { consumer, producer } = properties::clients(access)?;
         let refused = |error: KafkaError| error.to_string();
         drop(consumer.create::<BaseConsumer>().map_err(refused)?);
         drop(producer.create::<FutureProducer>().map_err(refused)?);
@@ -150,54 +115,16 @@ impl KafkaSource {
     }
 }
 
-/// What librdkafka reports, on its own threads.
-struct Reports {
-    offsets: Offsets,
-    up: IntGauge,
-    name: String,
-}
-
-impl ClientContext for Reports {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(source = self.name, %error, reason, "Kafka client");
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.up.set(0);
-        }
-    }
-}
-
-impl ConsumerContext for Reports {
-    fn pre_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(list) = rebalance {
-            for element in list.elements() {
-                let place = (element.topic().to_owned(), element.partition());
-                self.offsets.lose(&place);
-            }
-        }
-    }
-
-    fn post_rebalance(&self, _consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance {
-            self.up.set(1);
-            let partitions = list.count();
-            tracing::info!(
-                source = self.name,
-                partitions,
-                "the command source has partitions"
-            );
-        }
-    }
-}
-
 type Consumer = StreamConsumer<Reports>;
 
 /// Takes commands until it is dropped. `up` is 1 while it has its part of the topic.
 pub async fn run(source: KafkaSource, hub: Arc<CommandHub>, up: IntGauge) {
+    let presence = Arc::new(Presence::new(&source.name, up));
     loop {
-        if let Err(error) = serve(&source, &hub, &up).await {
-            tracing::warn!(source = source.name, %error, "no command source");
+        match serve(&source, &hub, &presence).await {
+            Ok(()) => presence.pause(),
+            Err(error) => presence.away(&error.to_string(), ""),
         }
-        up.set(0);
         sleep(RETRY).await;
     }
 }
@@ -205,14 +132,10 @@ pub async fn run(source: KafkaSource, hub: Arc<CommandHub>, up: IntGauge) {
 async fn serve(
     source: &KafkaSource,
     hub: &Arc<CommandHub>,
-    up: &IntGauge,
+    presence: &Arc<Presence>,
 ) -> Result<(), KafkaError> {
     let offsets = Offsets::default();
-    let reports = Reports {
-        offsets: offsets.clone(),
-        up: up.clone(),
-        name: source.name.clone(),
-    };
+    let reports = Reports::new(offsets.clone(), Arc::clone(presence));
     let consumer: Arc<Consumer> = Arc::new(source.consumer.create_with_context(reports)?);
     consumer.subscribe(&[&source.topic])?;
     let producer = match &source.reply_topic {
@@ -236,12 +159,14 @@ async fn serve(
                     return Err(error);
                 }
                 tracing::debug!(source = source.name, %error, "Kafka consumer");
+                consumer.context().hear(&error);
                 continue;
             }
         };
-        up.set(1);
+        consumer.context().take_note();
         let at = (message.topic().to_owned(), message.partition());
-        let Some(taken) = offsets.take(at.clone(), message.offset()) else {
+        let commit = |offset| store(&consumer, &at, offset);
+        let Some(taken) = offsets.take(at.clone(), message.offset(), commit) else {
             continue;
         };
         let event = message::read(&message);
@@ -349,13 +274,20 @@ impl Work {
     }
 
     fn done(self) {
-        let (topic, partition) = &self.at;
-        let consumer = &self.consumer;
-        self.taken.done(|offset| {
-            // librdkafka takes the last record that is done, and commits the one behind it.
-            if let Err(error) = consumer.store_offset(topic, *partition, offset - 1) {
-                tracing::debug!(topic, partition, %error, "an offset cannot be committed");
-            }
-        });
+        let Self {
+            taken,
+            consumer,
+            at,
+            ..
+        } = self;
+        taken.done(|offset| store(&consumer, &at, offset));
+    }
+}
+
+/// Has it committed that all records before this offset are done.
+fn store(consumer: &Consumer, (topic, partition): &offsets::Place, offset: i64) {
+    // librdkafka takes the last record that is done, and commits the one behind it.
+    if let Err(error) = consumer.store_offset(topic, *partition, offset - 1) {
+        tracing::debug!(topic, partition, %error, "an offset cannot be committed");
     }
 }

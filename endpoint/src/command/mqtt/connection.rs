@@ -244,23 +244,52 @@ impl Client {
         }
     }
 
-    /// Publishes an outcome: attributes as user properties.
-    pub(super) async fn reply(&self, reply: Reply, outcome: OutcomeEvent) -> Result<(), String> {
+    /// Publishes an outcome, attributes as user properties, and waits until the broker has taken it.
+    pub(super) async fn reply(&self, reply: &Reply, outcome: &OutcomeEvent) -> Result<(), Untold> {
         // Only MQTT 5 has response topics.
         let Self::V5(client) = self else {
             return Ok(());
         };
-        let attributes = outcome.attributes.into_iter();
+        let attributes = outcome.attributes.iter();
         let properties = v5::PublishProperties {
-            content_type: Some(outcome.content_type),
-            correlation_data: reply.correlation,
+            content_type: Some(outcome.content_type.clone()),
+            correlation_data: reply.correlation.clone(),
             user_properties: attributes
-                .map(|(name, value)| (name.to_owned(), value))
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
             ..v5::PublishProperties::default()
         };
         let options = v5::PublishOptions::at_least_once().properties(properties);
-        let sent = client.publish(reply.topic, outcome.data, options).await;
-        sent.map(drop).map_err(|error| error.to_string())
+        let (topic, data) = (reply.topic.clone(), outcome.data.clone());
+        let notice = match client.publish_tracked(topic, data, options).await {
+            Ok(notice) => notice,
+            Err(v5::ClientError::RequestChannelDisconnected(_)) => return Err(Untold::Lost),
+            Err(error) => return Err(Untold::Refused(error.to_string())),
+        };
+        match notice.wait_async().await {
+            Ok(v5::PublishResult::Qos1(ack)) => judge(ack.reason),
+            Ok(_) => Ok(()),
+            Err(v5::PublishNoticeError::V5PubAck(reason)) => judge(reason),
+            Err(_) => Err(Untold::Lost),
+        }
+    }
+}
+
+/// An outcome that the broker has not taken.
+pub(super) enum Untold {
+    /// It may take it later.
+    Lost,
+    /// It will not; why, for the log.
+    Refused(String),
+}
+
+/// MQTT 5, 3.4.2.1.
+fn judge(reason: v5::PubAckReason) -> Result<(), Untold> {
+    use v5::PubAckReason as Reason;
+    match reason {
+        // Whoever asked does not listen any more.
+        Reason::Success | Reason::NoMatchingSubscribers => Ok(()),
+        Reason::QuotaExceeded | Reason::PacketIdentifierInUse => Err(Untold::Lost),
+        reason => Err(Untold::Refused(format!("the broker answers {reason:?}"))),
     }
 }

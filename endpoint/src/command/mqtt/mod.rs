@@ -1,9 +1,10 @@
 //! The command source that subscribes at an MQTT broker: the other half of the sink `mqtt`.
 //!
 //! Each message is a command: a CloudEvent, or whatever its topic names; what became of it goes to
-//! the message's response topic (MQTT 5). A message is acknowledged when its outcome is known, so
-//! the broker sends what was under way again when the process dies; what is still under way when
-//! only the connection was lost is not begun twice.
+//! the message's response topic (MQTT 5). A message is acknowledged when its outcome is known and
+//! the broker has taken it, so the broker sends what was under way again when the process dies; what
+//! is still under way when only the connection was lost is not begun twice, and its outcome is told
+//! on the next connection.
 //!
 //! - `message`: a message as a command, and its outcome as a message;
 //! - `connection`: one connection, in either version;
@@ -26,14 +27,15 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::event::CommandEvent;
+use super::event::{CommandEvent, OutcomeEvent};
+use super::presence::Presence;
 use super::turns::{Turn, Turns};
 use super::{CommandError, CommandHub, CommandReport};
-use connection::{Client, Connection, Incoming};
+use connection::{Client, Connection, Incoming, Untold};
 use message::{Message, Reply};
 use progress::{Began, Progress, Token};
 
-/// Between two attempts to connect, and to reach the registry for a command.
+/// Between two attempts to connect, to reach the registry for a command, and to tell an outcome.
 const RETRY: Duration = Duration::from_secs(1);
 /// Commands for one device that may be under way; one beyond it is refused, as over HTTP.
 const PER_DEVICE: usize = 32;
@@ -106,6 +108,7 @@ impl MqttSource {
 
 /// Takes commands until it is dropped. `up` is 1 while it is subscribed.
 pub async fn run(source: MqttSource, hub: Arc<CommandHub>, up: IntGauge) {
+    let presence = Presence::new(&source.name, up);
     let desk = Desk {
         hub,
         progress: Arc::default(),
@@ -115,10 +118,10 @@ pub async fn run(source: MqttSource, hub: Arc<CommandHub>, up: IntGauge) {
         source: Arc::new(source),
     };
     loop {
-        if let Err(error) = desk.serve(&up).await {
-            tracing::warn!(source = desk.source.name, error, "no command source");
+        match desk.serve(&presence).await {
+            Ok(()) => presence.pause(),
+            Err(error) => presence.away(&error, ""),
         }
-        up.set(0);
         desk.progress.disconnected();
         sleep(RETRY).await;
     }
@@ -138,20 +141,14 @@ struct Desk {
 
 impl Desk {
     /// Connects, subscribes, and takes messages until the connection ends.
-    async fn serve(&self, up: &IntGauge) -> Result<(), String> {
+    async fn serve(&self, presence: &Presence) -> Result<(), String> {
         let mut connection = Connection::open(&self.source).await?;
         let present = connection.session_present();
         self.progress.connected(connection.client(), present);
         connection.subscribe(&self.source.filter).await?;
         loop {
             match connection.next().await? {
-                Incoming::Subscribed => {
-                    up.set(1);
-                    tracing::info!(
-                        source = self.source.name,
-                        "the command source is subscribed"
-                    );
-                }
+                Incoming::Subscribed => presence.here(),
                 Incoming::Refused(reason) => return Err(reason),
                 Incoming::Message(message) => self.take(message),
             }
@@ -208,13 +205,18 @@ impl Desk {
                 }
                 // The semaphore is never closed.
                 let _place = self.places.acquire().await;
-                let result = self.deliver(event).await;
-                self.tell(event, &result, reply).await;
-                return self.done(token);
+                self.deliver(event).await
             }
         };
-        let event = event.unwrap_or_default();
-        self.tell(&event, &result, reply).await;
+        // The device's next command need not wait for the broker.
+        if let Some(reply) = reply {
+            let event = event.unwrap_or_default();
+            self.tell(
+                reply,
+                OutcomeEvent::of(&event, &result, &self.source.instance),
+            )
+            .await;
+        }
         self.done(token);
     }
 
@@ -239,18 +241,22 @@ impl Desk {
         }
     }
 
-    async fn tell(
-        &self,
-        event: &CommandEvent,
-        result: &Result<CommandReport, CommandError>,
-        reply: Option<Reply>,
-    ) {
-        let (Some(reply), Some(client)) = (reply, self.progress.client()) else {
-            return;
-        };
-        let outcome = super::event::OutcomeEvent::of(event, result, &self.source.instance);
-        if let Err(error) = client.reply(reply, outcome).await {
-            tracing::debug!(error, "the outcome of a command cannot be told");
+    /// Publishes an outcome until the broker has taken it: what is lost with a connection is told on
+    /// the next one, under the same id.
+    async fn tell(&self, reply: Reply, outcome: OutcomeEvent) {
+        loop {
+            if let Some(client) = self.progress.client() {
+                match client.reply(&reply, &outcome).await {
+                    Ok(()) => return,
+                    Err(Untold::Lost) => {}
+                    Err(Untold::Refused(reason)) => {
+                        let source = &self.source.name;
+                        tracing::warn!(source, reason, "the outcome of a command cannot be told");
+                        return;
+                    }
+                }
+            }
+            sleep(RETRY).await;
         }
     }
 

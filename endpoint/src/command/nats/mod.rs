@@ -20,11 +20,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::CommandHub;
+use super::presence::Presence;
 pub use message::{PrefixError, Subjects};
 use message::{read, reply};
 
 /// Between two attempts to begin.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two pings of a connection, of which the third without an answer ends it.
+const PING: Duration = Duration::from_secs(15);
 
 /// How requests are taken.
 pub struct NatsSource {
@@ -46,20 +49,24 @@ pub struct NatsSource {
 
 /// Takes commands until it is dropped. `up` is 1 while it is connected.
 pub async fn run(source: NatsSource, hub: Arc<CommandHub>, up: IntGauge) {
+    let presence = Arc::new(Presence::new(&source.name, up));
     loop {
-        match serve(&source, &hub, &up).await {
-            Ok(()) => tracing::warn!(source = source.name, "the command source ended"),
-            Err(error) => tracing::warn!(source = source.name, error, "no command source"),
+        match serve(&source, &hub, &presence).await {
+            Ok(()) => presence.away("the subscription has ended", ""),
+            Err(error) => presence.away(&error, ""),
         }
-        up.set(0);
         sleep(RETRY).await;
     }
 }
 
 /// Connects, and takes commands until the subscription ends. The client itself connects again
 /// when a connection is lost.
-async fn serve(source: &NatsSource, hub: &Arc<CommandHub>, up: &IntGauge) -> Result<(), String> {
-    let client = connect(source, up).await?;
+async fn serve(
+    source: &NatsSource,
+    hub: &Arc<CommandHub>,
+    presence: &Arc<Presence>,
+) -> Result<(), String> {
+    let client = connect(source, presence).await?;
     let subject = source.subjects.filter();
     let subscribed = client.queue_subscribe(subject, source.group.clone()).await;
     let mut requests = subscribed.map_err(|error| error.to_string())?;
@@ -81,23 +88,18 @@ async fn serve(source: &NatsSource, hub: &Arc<CommandHub>, up: &IntGauge) -> Res
     Ok(())
 }
 
-async fn connect(source: &NatsSource, up: &IntGauge) -> Result<Client, String> {
-    let (gauge, name) = (up.clone(), source.name.clone());
+async fn connect(source: &NatsSource, presence: &Arc<Presence>) -> Result<Client, String> {
+    let (presence, name) = (Arc::clone(presence), source.name.clone());
     let options = (source.options)()?
         .name(format!("landfall {}", source.name))
         // Beyond what is under way, as many may wait; NATS drops what is more, and their senders
         // learn by the lack of a reply.
         .subscription_capacity(source.concurrency)
+        .ping_interval(PING)
         .event_callback(move |event| {
             match &event {
-                Event::Connected => {
-                    gauge.set(1);
-                    tracing::info!(source = name, "the command source is connected");
-                }
-                Event::Disconnected => {
-                    gauge.set(0);
-                    tracing::warn!(source = name, "the command source lost its connection");
-                }
+                Event::Connected => presence.here(),
+                Event::Disconnected => presence.away("the connection is lost", ""),
                 Event::SlowConsumer(_) => {
                     tracing::warn!(
                         source = name,

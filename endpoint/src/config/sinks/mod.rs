@@ -148,6 +148,21 @@ impl SinkConfig {
 }
 
 impl SinkKind {
+    /// Its name, as `type` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "log",
+            Self::Stdout(_) => "stdout",
+            Self::File(_) => "file",
+            Self::Mqtt(_) => "mqtt",
+            Self::Http(_) => "http",
+            Self::Nats(_) => "nats",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
+            Self::Blackhole => "blackhole",
+        }
+    }
+
     /// The same with relative paths starting at `folder`.
     fn starting_at(mut self, folder: &Path) -> Self {
         match &mut self {

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
 use super::prompt::Prompt;
-use super::{Libraries, Setup, Tls, psk};
+use super::{Libraries, Rustls, Setup, Tls, psk};
 use crate::auth::Proven;
 use crate::connection::BoxStream;
 use crate::listener::rewind::Rewind;
@@ -74,15 +74,24 @@ enum Library<'a> {
 impl Setup {
     fn library(&self, hello: &ClientHello) -> Library<'_> {
         match &self.libraries {
-            Libraries::Rustls(rustls) => Library::Rustls(rustls),
+            Libraries::Rustls(rustls) => Library::Rustls(rustls.config(hello)),
             Libraries::OpenSsl(openssl) => Library::OpenSsl(openssl),
             Libraries::Both(rustls, openssl) => {
                 let legacy = self.legacy_rsa && hello.offers_only_rsa_key_exchange();
                 match legacy || openssl.wants(hello) {
                     true => Library::OpenSsl(openssl),
-                    false => Library::Rustls(rustls),
+                    false => Library::Rustls(rustls.config(hello)),
                 }
             }
+        }
+    }
+}
+
+impl Rustls {
+    fn config(&self, hello: &ClientHello) -> &Arc<ServerConfig> {
+        match hello.prefers_chacha20() {
+            true => &self.theirs,
+            false => &self.ours,
         }
     }
 }

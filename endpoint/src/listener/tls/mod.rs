@@ -77,11 +77,30 @@ struct Setup {
 /// Who can serve a listener's clients.
 enum Libraries {
     /// Certificates alone.
-    Rustls(Arc<ServerConfig>),
+    Rustls(Rustls),
     /// Each client by whom it fits.
-    Both(Arc<ServerConfig>, psk::Contexts),
+    Both(Rustls, psk::Contexts),
     /// Pre-shared keys alone: there is no certificate, or no suite that goes with one.
     OpenSsl(psk::Contexts),
+}
+
+/// Whose preference decides on the suite.
+struct Rustls {
+    /// The server's, as it is configured.
+    ours: Arc<ServerConfig>,
+    /// The client's, where none is configured: for one that likes ChaCha20 best.
+    theirs: Arc<ServerConfig>,
+}
+
+impl Rustls {
+    fn new(config: &TlsConfig, ours: ServerConfig) -> Self {
+        let mut theirs = ours.clone();
+        theirs.ignore_client_order = !config.cipher_suites.is_empty();
+        Self {
+            ours: Arc::new(ours),
+            theirs: Arc::new(theirs),
+        }
+    }
 }
 
 impl Tls {
@@ -132,7 +151,8 @@ impl Setup {
             (Some(openssl), false) => Libraries::OpenSsl(openssl),
             (openssl, _) => {
                 let resolver = resolver::Resolver::new(certificates);
-                let rustls = Arc::new(rustls_config(config, inside, resolver, tickets)?);
+                let rustls = rustls_config(config, inside, resolver, tickets)?;
+                let rustls = Rustls::new(config, rustls);
                 match openssl {
                     Some(openssl) => Libraries::Both(rustls, openssl),
                     None => Libraries::Rustls(rustls),
@@ -178,7 +198,7 @@ fn rustls_config(
         .iter()
         .map(|name| name.to_vec())
         .collect();
-    rustls.ignore_client_order = !config.cipher_suites.is_empty();
+    rustls.ignore_client_order = true;
     // A device makes one connection at a time, and a ticket that carries a chain is not small.
     rustls.send_tls13_tickets = 1;
     rustls.ticketer = Arc::clone(tickets);
@@ -187,21 +207,19 @@ fn rustls_config(
     Ok(rustls)
 }
 
-/// The provider with the suites that are configured, in their order.
+/// The provider with the suites that are configured, or all, in their order.
 fn provider(config: &TlsConfig) -> CryptoProvider {
     let mut provider = default_provider();
-    if !config.cipher_suites.is_empty() {
-        let all = std::mem::take(&mut provider.cipher_suites);
-        let of_code = |code| {
-            all.iter()
-                .find(|suite| u16::from(suite.suite()) == code)
-                .copied()
-        };
-        provider.cipher_suites = suites::chosen(&config.cipher_suites)
-            .into_iter()
-            .filter_map(|suite| of_code(suite.code))
-            .collect();
-    }
+    let all = std::mem::take(&mut provider.cipher_suites);
+    let of_code = |code| {
+        all.iter()
+            .find(|suite| u16::from(suite.suite()) == code)
+            .copied()
+    };
+    provider.cipher_suites = suites::chosen(&config.cipher_suites)
+        .into_iter()
+        .filter_map(|suite| of_code(suite.code))
+        .collect();
     provider
 }
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use landfall_events::sink::Refusal;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Message, Span, Tracer, hex};
+use super::{Message, Outcome, Part, Span, Tracer, hex};
 
 /// Spans of one request.
 const BATCH: usize = 512;
@@ -99,38 +100,81 @@ fn body(spans: &[Span], instance: &str) -> Value {
     }] })
 }
 
+/// `SPAN_KIND_CLIENT`: the message that is sent has been created by another span.
+const CLIENT: u8 = 3;
 /// `SPAN_KIND_PRODUCER`: the event's consumers are its children.
 const PRODUCER: u8 = 4;
 const OK: u8 = 1;
 const ERROR: u8 = 2;
 
+/// By OpenTelemetry's semantic conventions for messaging: the publish creates the message, each sink
+/// has it sent.
 fn described(span: &Span) -> Value {
+    let published = &span.published;
     // Timestamps are in microseconds.
     let nanoseconds = |micros: u64| micros.saturating_mul(1_000).to_string();
+    let (name, kind, own) = match &span.part {
+        Part::Publish => (
+            "publish".to_owned(),
+            PRODUCER,
+            vec![
+                attribute("messaging.system", "mqtt"),
+                attribute("messaging.operation.name", "publish"),
+                attribute("messaging.operation.type", "create"),
+                attribute("messaging.destination.name", &published.channel),
+            ],
+        ),
+        Part::Sink { name, system } => (
+            format!("send {name}"),
+            CLIENT,
+            vec![
+                attribute("messaging.system", system),
+                attribute("messaging.operation.name", "send"),
+                attribute("messaging.operation.type", "send"),
+                attribute("landfall.sink", name),
+                attribute("landfall.channel", &published.channel),
+            ],
+        ),
+    };
+    let mut attributes = own;
+    attributes.push(attribute("landfall.application", &published.application));
+    attributes.push(attribute("landfall.device", &published.device));
+    attributes.extend(error_type(span.outcome).map(|error| attribute("error.type", error)));
     let mut described = json!({
-        "traceId": hex(&span.trace),
+        "traceId": hex(&published.trace),
         "spanId": hex(&span.id),
         "parentSpanId": hex(&span.parent),
-        "name": "publish",
-        "kind": PRODUCER,
+        "name": name,
+        "kind": kind,
         "startTimeUnixNano": nanoseconds(span.start.0),
         "endTimeUnixNano": nanoseconds(span.end.0),
-        "attributes": [
-            attribute("messaging.system", "mqtt"),
-            attribute("messaging.destination.name", &span.channel),
-            attribute("landfall.application", &span.application),
-            attribute("landfall.device", &span.device),
-        ],
-        "status": match span.accepted {
-            None => json!({}),
-            Some(true) => json!({ "code": OK }),
-            Some(false) => json!({ "code": ERROR, "message": "not accepted before the connection ended" }),
-        },
+        "attributes": attributes,
+        "status": status(span.outcome),
     });
-    if let (Some(state), Some(object)) = (&span.trace_state, described.as_object_mut()) {
+    if let (Some(state), Some(object)) = (&published.trace_state, described.as_object_mut()) {
         object.insert("traceState".to_owned(), json!(state));
     }
     described
+}
+
+fn error_type(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Unknown | Outcome::Accepted => None,
+        Outcome::Refused(Refusal::Rejected) => Some("rejected"),
+        Outcome::Refused(Refusal::TooLarge) => Some("too_large"),
+        Outcome::Unanswered => Some("connection_ended"),
+    }
+}
+
+fn status(outcome: Outcome) -> Value {
+    let error = |message| json!({ "code": ERROR, "message": message });
+    match outcome {
+        Outcome::Unknown => json!({}),
+        Outcome::Accepted => json!({ "code": OK }),
+        Outcome::Refused(Refusal::Rejected) => error("the sink does not take the event"),
+        Outcome::Refused(Refusal::TooLarge) => error("the event is larger than the sink takes"),
+        Outcome::Unanswered => error("not accepted before the connection ended"),
+    }
 }
 
 fn attribute(key: &str, value: &str) -> Value {

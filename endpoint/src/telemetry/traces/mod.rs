@@ -1,27 +1,27 @@
 //! Traces: a publish that carries a sampled `traceparent` becomes a span of the device's trace, its
-//! event carries that span on into the sinks, and the span goes to an OpenTelemetry collector.
+//! event carries that span on into the sinks, and the span goes to an OpenTelemetry collector; so
+//! does a span for each sink that has to take the event.
 //!
 //! Nothing of this happens without `[telemetry]`. A publish without a sampled trace costs one look.
 
 mod context;
 mod export;
+mod open;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use landfall_events::event::Timestamp;
-use landfall_events::sink::Sequence;
+use landfall_events::sink::Refusal;
 use prometheus::IntCounterVec;
 use tokio::sync::{mpsc, oneshot};
 
-use context::{SpanId, TraceId, TraceParent, hex, trace_parent};
+use context::{SpanId, TraceId, hex};
 pub use export::run;
+pub use open::{About, Begun, Spans};
 
 /// Spans that may wait for the collector; further ones are dropped and counted.
 const QUEUE: usize = 4_096;
-/// Spans of one connection that may be open.
-const OPEN: usize = 1_024;
 
 /// Begins spans, and sends those that ended to the exporter.
 pub struct Tracer {
@@ -38,52 +38,53 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-/// A publish on its way into the sinks.
+/// A publish of a trace that is recorded: what all its spans tell.
 #[derive(Debug)]
-struct Span {
+struct Published {
     trace: TraceId,
+    /// Its own span.
     id: SpanId,
-    parent: SpanId,
     trace_state: Option<Box<str>>,
-    start: Timestamp,
-    end: Timestamp,
     application: Arc<str>,
     device: Box<str>,
     channel: Box<str>,
-    /// `None`: nobody waits for that, at QoS 0.
-    accepted: Option<bool>,
 }
 
-/// A span that has just begun.
-pub struct Begun {
-    trace: TraceId,
+/// A span that has ended.
+#[derive(Debug)]
+struct Span {
+    published: Arc<Published>,
     id: SpanId,
     parent: SpanId,
+    start: Timestamp,
+    end: Timestamp,
+    part: Part,
+    outcome: Outcome,
 }
 
-impl Begun {
-    /// What its event carries as `traceparent`.
-    pub fn trace_parent(&self) -> String {
-        trace_parent(&self.trace, &self.id)
-    }
+/// Which part of a publish's way it is.
+#[derive(Debug)]
+enum Part {
+    /// From its arrival to its acknowledgement.
+    Publish,
+    /// From the hand-over to one sink to that sink's answer.
+    Sink {
+        /// The sink's name.
+        name: Box<str>,
+        /// The sink's type.
+        system: &'static str,
+    },
 }
 
-/// What a span tells of its publish.
-pub struct About<'a> {
-    /// The publish's number.
-    pub sequence: Sequence,
-    /// Whether its acknowledgement waits for the sinks.
-    pub awaited: bool,
-    /// When it arrived.
-    pub start: Timestamp,
-    /// Whose it is.
-    pub application: &'a Arc<str>,
-    /// Whose it is.
-    pub device: &'a str,
-    /// What it was published to.
-    pub channel: &'a str,
-    /// What the device's tracing system has to say.
-    pub trace_state: Option<&'a str>,
+/// How a span ended.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// Nobody waits for that, at QoS 0.
+    Unknown,
+    Accepted,
+    Refused(Refusal),
+    /// The connection was over before.
+    Unanswered,
 }
 
 impl Tracer {
@@ -122,88 +123,5 @@ impl Tracer {
     fn take_receiver(&self) -> Option<mpsc::Receiver<Message>> {
         let mut receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner);
         receiver.take()
-    }
-}
-
-/// The open spans of one connection.
-pub struct Spans {
-    tracer: Arc<Tracer>,
-    open: VecDeque<(Sequence, Box<Span>)>,
-}
-
-impl Spans {
-    /// None are open.
-    pub fn new(tracer: &Arc<Tracer>) -> Self {
-        Self {
-            tracer: Arc::clone(tracer),
-            open: VecDeque::new(),
-        }
-    }
-
-    /// A span for a publish that belongs to a trace which is recorded.
-    pub fn begin(&self, given: Option<&str>) -> Option<Begun> {
-        let given = TraceParent::parse(given?).filter(|given| given.sampled)?;
-        // 0 is no id.
-        let id = fastrand::u64(1..).to_be_bytes();
-        Some(Begun {
-            trace: given.trace,
-            id,
-            parent: given.parent,
-        })
-    }
-
-    /// The publish is with the sinks.
-    pub fn handed_over(&mut self, begun: &Begun, about: &About<'_>) {
-        if self.open.len() >= OPEN {
-            self.tracer.count("dropped", 1);
-            return;
-        }
-        let span = Span {
-            trace: begun.trace,
-            id: begun.id,
-            parent: begun.parent,
-            trace_state: about.trace_state.map(Into::into),
-            start: about.start,
-            end: about.start,
-            application: Arc::clone(about.application),
-            device: about.device.into(),
-            channel: about.channel.into(),
-            accepted: None,
-        };
-        if about.awaited {
-            self.open.push_back((about.sequence, Box::new(span)));
-        } else {
-            self.end(Box::new(span), None);
-        }
-    }
-
-    /// Whether any is open.
-    pub fn any(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    /// All required sinks have accepted the publishes up to this one.
-    pub fn accepted(&mut self, up_to: Sequence) {
-        while let Some((sequence, _)) = self.open.front()
-            && *sequence <= up_to
-            && let Some((_, span)) = self.open.pop_front()
-        {
-            self.end(span, Some(true));
-        }
-    }
-
-    fn end(&self, mut span: Box<Span>, accepted: Option<bool>) {
-        span.end = Timestamp::now();
-        span.accepted = accepted;
-        self.tracer.send(span);
-    }
-}
-
-impl Drop for Spans {
-    /// The connection is over before the sinks have answered.
-    fn drop(&mut self) {
-        while let Some((_, span)) = self.open.pop_front() {
-            self.end(span, Some(false));
-        }
     }
 }

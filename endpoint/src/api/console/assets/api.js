@@ -95,12 +95,27 @@ export async function connections(app, { after, most = 1000, signal } = {}) {
   return { items: found.items, more: found.next !== null };
 }
 
-/// The frames of a stream of events, as they come: `{ id, data }`. First none, when it has begun.
-export async function* stream(app, { last, after, signal }) {
+/// Where a look back ended, if there is more.
+const previousOffset = ({ headers }) => {
+  const offset = headers.get("landfall-previous-offset");
+  return offset === null ? null : Number(offset);
+};
+
+/// A device's events before an offset, oldest first; and where to go on back.
+export async function eventsBefore(app, { device, before, limit, signal }) {
+  const response = await send("GET", paths.events(app), { query: { device, before, limit }, signal });
+  const events = await response.json();
+  return { events, previous: previousOffset(response) };
+}
+
+/// The frames of a stream of events, of all devices or one, as they come: `{ id, data }`. First
+/// none, when it has begun; `begun` is told where a look back for the last ones ended.
+export async function* stream(app, { device, last, after, signal, begun = () => {} }) {
   const headers = { accept: "text/event-stream" };
   if (after !== undefined) headers["last-event-id"] = String(after);
-  const query = after === undefined ? { last } : {};
+  const query = after === undefined ? { device, last } : { device };
   const response = await send("GET", paths.events(app), { query, headers, signal });
+  begun(previousOffset(response));
   yield [];
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

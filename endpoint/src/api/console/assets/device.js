@@ -40,7 +40,7 @@ export async function device(context, app, name) {
     h(
       "div",
       { class: "columns" },
-      h("div", {}, may("events") ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, seen: history.seen, last: 5000, rows: 50 }), h("h2", {}, "Connect history"), history.element] : null),
+      h("div", {}, may("events") ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, seen: history.seen, last: 50, rows: 50 }), h("h2", {}, "Connect history"), history.element] : null),
       h(
         "div",
         {},
@@ -98,13 +98,14 @@ function summary({ link }, app, { metadata, spec = {} }) {
   return h("dl", { class: "attributes" }, rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }
 
-/// When it came and went, as far as the newest events tell.
+/// When it came and went, as far as the events tell that are shown.
 function connectHistory() {
   const changes = [];
-  const list = h("ol", { class: "changes" }, h("li", {}, empty("Nothing in the newest events.")));
+  const list = h("ol", { class: "changes" }, h("li", {}, empty("Nothing in the events above.")));
   const seen = (event) => {
     if (event.type !== CONNECTION || changes.some(({ id }) => id === event.id)) return;
-    changes.unshift(event);
+    changes.push(event);
+    changes.sort((one, other) => Date.parse(other.time) - Date.parse(one.time));
     changes.length = Math.min(changes.length, MOST_CHANGES);
     fill(list, changes.map(change));
   };

@@ -1,5 +1,5 @@
 // The stream of events, as they come: with a filter, a pause, and each payload to be read.
-import { ApiError, stream } from "./api.js";
+import { ApiError, eventsBefore, stream } from "./api.js";
 import { alertBox, clock, empty, fill, h } from "./dom.js";
 import { pause } from "./live.js";
 import { parseEvent, payload, preview } from "./payload.js";
@@ -9,6 +9,10 @@ const MOST_KEPT = 1000;
 const MOST_SHOWN = 200;
 /// Between two looks at what has come, in milliseconds.
 const DRAW = 250;
+/// Older events of a device that are fetched at a time, and requests that are made to find them: a
+/// server looks through a part of its log for each.
+const MOST_OLDER = 50;
+const MOST_LOOKS = 20;
 /// More than this in one look cannot be read by anyone: the rest is skipped.
 const MOST_AT_ONCE = 2000;
 
@@ -26,6 +30,9 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
   let skipped = 0;
   /// The offset after which events were skipped.
   let skipFrom = null;
+  /// Of a device: before which offset the log was not looked through yet; null if it was to its end.
+  let previous;
+  let looking = false;
 
   const text = h("input", { type: "search", name: "filter", placeholder: device ? "Channel or content" : "Device, channel or content", spellcheck: "false", "aria-label": "Filter events", oninput: redraw });
   const kind = h(
@@ -37,6 +44,7 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
   const clear = h("button", { type: "button", onclick: () => (kept.splice(0), redraw()) }, "Clear");
   const status = h("span", { class: "muted", role: "status" });
   const notice = h("div", {});
+  const foot = h("div", { class: "toolbar inside", hidden: true });
   const list = h("ol", { class: "events", "aria-label": "Events, the newest first" });
 
   function toggle() {
@@ -68,6 +76,7 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
         changed = false;
         const found = kept.filter(matches);
         show(found);
+        showFoot();
         const state = paused ? `Paused${arrived.length ? `, ${arrived.length} wait` : ""}` : live ? "Live" : "Connecting…";
         fill(status, h("span", { class: `pulse ${live && !paused ? "on" : ""}` }), `${state} · ${found.length}${device ? "" : ` of ${kept.length}`}`);
         fill(
@@ -78,6 +87,35 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
       }
       await pause(DRAW, signal);
     }
+  }
+
+  /// Goes back in the log until some older events are found, or it takes too long.
+  async function older() {
+    if (looking) return;
+    looking = changed = true;
+    try {
+      for (let looks = 0, found = 0; looks < MOST_LOOKS && found < MOST_OLDER && previous !== null; looks += 1) {
+        const limit = MOST_OLDER - found;
+        const page = await eventsBefore(app, { device, before: previous, limit, signal });
+        previous = page.previous;
+        found += page.events.length;
+        rows += page.events.length;
+        for (const event of page.events.reverse()) {
+          seen(event);
+          kept.push(item(event.id, event));
+        }
+        changed = true;
+      }
+    } catch (error) {
+      if (!signal.aborted) problem = error.message;
+    }
+    looking = false;
+    changed = true;
+  }
+  function showFoot() {
+    const more = previous !== undefined && previous !== null && kept.length < MOST_KEPT;
+    foot.hidden = !more;
+    if (more) fill(foot, h("button", { type: "button", disabled: looking, onclick: older }, looking ? "Looking…" : "Older events"));
   }
 
   /// Keeps the rows that are there already: focus and open payloads stay.
@@ -140,7 +178,7 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
       try {
         const started = performance.now();
         let count = 0;
-        for await (const frames of stream(app, { last: after === undefined ? last : undefined, after, signal: round.signal })) {
+        for await (const frames of stream(app, { device, last: after === undefined ? last : undefined, after, signal: round.signal, begun })) {
           if (!live) [live, problem, changed] = [true, null, true];
           if (!frames.length) continue;
           take(frames);
@@ -175,12 +213,18 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
     }
     for (const { id, data } of frames) {
       const event = parseEvent(data);
-      if (device && event.device !== device) continue;
       seen(event);
-      arrived.push({ id, event, search: `${event.device} ${event.sender} ${event.subject} ${preview(event)}`.toLowerCase() });
+      arrived.push(item(id, event));
     }
     if (arrived.length > MOST_KEPT) arrived = arrived.slice(-MOST_KEPT);
     changed = true;
+  }
+
+  /// The newest events of a device may be further back than the server looks at once.
+  function begun(offset) {
+    if (!device || previous !== undefined) return;
+    previous = offset;
+    setTimeout(() => kept.length + arrived.length < last && older(), 2 * DRAW);
   }
 
   read();
@@ -191,5 +235,13 @@ export function eventStream({ app, device, signal, link, seen = () => {}, last =
     h("div", { class: "toolbar inside" }, text, kind, h("div", { class: "spacer" }), status, button, clear),
     notice,
     list,
+    foot,
   );
 }
+
+/// An event as it is kept, with what the filter looks at.
+const item = (id, event) => ({
+  id,
+  event,
+  search: `${event.device} ${event.sender} ${event.subject} ${preview(event)}`.toLowerCase(),
+});

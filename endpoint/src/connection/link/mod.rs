@@ -3,24 +3,28 @@
 //! One allocation per connection, shared by its task, the session table, the command hub and the
 //! batches that are on their way through a sink.
 
-use std::collections::VecDeque;
+mod mail;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::SystemTime;
+use std::time::Duration;
 
+use landfall_events::event::Timestamp;
 use landfall_events::sink::{Completion, Refusal, Sequence};
 use landfall_protocol::{QoS, ReasonCode, Version};
 use landfall_registry::{CredentialId, Found};
 use tokio::sync::oneshot;
 
+use crate::alarm;
 use crate::command::{Command, Handed, SessionFailure};
 use crate::dialect::{Inbox, Outgoing, Own};
-use crate::listener::Peer;
+use crate::listener::{Carrier, Peer};
 use crate::records::Epoch;
-
-/// How many devices' full queues the queue of a gateway's connection has room for.
-const SHARES: usize = 8;
+use mail::{Commands, Mail};
+pub(super) use mail::{Farewell, News, Refused};
 
 /// Who is connected, from where, since when.
 #[derive(Clone, Debug)]
@@ -33,16 +37,23 @@ pub struct Identity {
     pub client_id: Box<str>,
     /// Where it connects from.
     pub peer: Peer,
-    /// `tcp`, `tls`, `ws`, `wss` or `unix`.
-    pub transport: &'static str,
+    /// What it comes in.
+    pub transport: Carrier,
     /// Protocol version.
     pub version: Version,
     /// When it was let in.
-    pub since: SystemTime,
+    pub since: Timestamp,
     /// Of two connections of one client, the one with the higher epoch stays.
     pub epoch: Epoch,
     /// The credential it logged in with; `None` for a listener's anonymous device.
     pub credential: Option<CredentialId>,
+}
+
+impl Identity {
+    /// How long it has been connected.
+    pub fn age(&self) -> Duration {
+        Duration::from_micros(Timestamp::now().0.saturating_sub(self.since.0))
+    }
 }
 
 /// The shared half of a connection.
@@ -53,73 +64,9 @@ pub struct Link {
     accepted: Box<[AtomicU64]>,
     /// There are refusals in the mailbox.
     refused: AtomicBool,
+    /// Its place among the alarms, which they alone look at.
+    pub(crate) alarm: alarm::Place,
     mail: Mutex<Mail>,
-}
-
-#[derive(Default)]
-struct Mail {
-    /// The connection's task while it sleeps.
-    waker: Option<Waker>,
-    /// Something happened since the task last looked.
-    rung: bool,
-    /// The connection is over: nothing more is taken in.
-    over: bool,
-    /// Its server stops: no further command is taken in.
-    stopping: bool,
-    /// What happened, but for acceptances and commands: seldom, so not part of every link.
-    news: Option<Box<News>>,
-    commands: VecDeque<Handed>,
-    inbox: Inbox,
-    /// What follows the connection's end; nothing most of the time.
-    parting: Option<Box<Parting>>,
-    /// Its last events are accepted.
-    gone: bool,
-    /// A later session of its client is connected to another instance.
-    superseded_by: Option<Epoch>,
-}
-
-/// A connection's end, until its last events are accepted.
-#[derive(Default)]
-struct Parting {
-    farewell: Option<Farewell>,
-    /// Told by their senders' end.
-    waiters: Vec<oneshot::Sender<()>>,
-}
-
-/// What is done when a connection's last events are accepted.
-pub struct Farewell {
-    /// The last event.
-    pub last: Sequence,
-    /// The slots of the required sinks.
-    pub required: Box<[usize]>,
-    /// Done once, by the thread of the sink that is the last to accept.
-    pub then: Box<dyn FnOnce() + Send>,
-}
-
-/// What the task finds in its mailbox.
-#[derive(Default)]
-pub struct News {
-    /// Close now, with this reason.
-    pub close: Option<ReasonCode>,
-    /// The server stops: take nothing more, finish what is in flight, close.
-    pub stop: bool,
-    /// A sink that was full has room again.
-    pub room: bool,
-    /// The registry's documents changed.
-    pub found: Option<Found>,
-    /// Publishes that sinks refuse.
-    pub refused: Vec<Refused>,
-}
-
-/// A publish that a sink will never take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The sink's slot.
-    pub slot: usize,
-    /// The publish.
-    pub sequence: Sequence,
-    /// Why.
-    pub refusal: Refusal,
 }
 
 /// What became of a command that was offered.
@@ -133,35 +80,6 @@ pub enum Offer {
     Full,
 }
 
-impl Mail {
-    fn takes_commands(&self) -> bool {
-        !self.over && !self.stopping
-    }
-
-    /// Whether another command for the device is one too many: for it, so that a flood of commands
-    /// to one device behind a gateway leaves room for the others', or for them all.
-    fn is_full(&self, device: &str, queue: usize) -> bool {
-        let commands = &self.commands;
-        let of_device = |command: &&Handed| *command.command.device == *device;
-        commands.len() >= queue
-            && (commands.len() >= queue.saturating_mul(SHARES)
-                || commands.iter().filter(of_device).count() >= queue)
-    }
-
-    /// Whether there is room for another command; those whose sender has gone make room for the
-    /// living.
-    fn has_room(&mut self, device: &str, queue: usize) -> bool {
-        if self.is_full(device, queue) {
-            self.commands.retain(|command| !command.is_abandoned());
-        }
-        !self.is_full(device, queue)
-    }
-
-    fn news(&mut self) -> &mut News {
-        self.news.get_or_insert_default()
-    }
-}
-
 impl Link {
     /// A link for a connection whose events go to `slots` sinks.
     pub fn new(identity: Identity, slots: usize) -> Self {
@@ -170,6 +88,7 @@ impl Link {
             identity,
             accepted,
             refused: AtomicBool::new(false),
+            alarm: alarm::Place::default(),
             mail: Mutex::default(),
         }
     }
@@ -188,6 +107,11 @@ impl Link {
         }
     }
 
+    /// Wakes the task, without any news.
+    pub fn wake(&self) {
+        Self::ring(self.mail());
+    }
+
     /// Asks the connection to close with a reason. The first reason counts.
     pub fn close(&self, reason: ReasonCode) {
         let mut mail = self.mail();
@@ -198,14 +122,14 @@ impl Link {
     /// Closes the connection, as its client has gone on to another instance.
     pub fn supersede(&self, later: Epoch) {
         let mut mail = self.mail();
-        mail.superseded_by = mail.superseded_by.max(Some(later));
+        mail.superseded_by = mail.superseded_by.max(later);
         drop(mail);
         self.close(ReasonCode::SESSION_TAKEN_OVER);
     }
 
     /// The epoch of the session by which its client has gone on, if it has.
     pub fn superseded_by(&self) -> Option<Epoch> {
-        self.mail().superseded_by
+        Some(self.mail().superseded_by).filter(|later| *later > 0)
     }
 
     /// Asks the connection to finish what is in flight and to say goodbye.
@@ -287,11 +211,7 @@ impl Link {
         if !mail.commands.front().is_some_and(wanted) {
             return None;
         }
-        let command = mail.commands.pop_front();
-        if mail.commands.is_empty() {
-            mail.commands = VecDeque::new();
-        }
-        command
+        mail.commands.pop_front()
     }
 
     /// The task is about to sleep. False: there is news, so it must look again.
@@ -374,8 +294,8 @@ impl Link {
 }
 
 /// Nobody will get these: their senders may safely send them again.
-fn report_gone(commands: VecDeque<Handed>) {
-    for command in commands {
+fn report_gone(mut commands: Commands) {
+    while let Some(command) = commands.pop_front() {
         command.report(QoS::AtMostOnce, Err(SessionFailure::Gone));
     }
 }
@@ -408,91 +328,5 @@ impl Completion for Link {
         let mut mail = self.mail();
         mail.news().room = true;
         Self::ring(mail);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn link(slots: usize) -> Link {
-        let identity = Identity {
-            application: "app".into(),
-            device: "device".into(),
-            client_id: "c".into(),
-            peer: Peer::Local,
-            transport: "unix",
-            version: Version::V5,
-            since: SystemTime::now(),
-            epoch: 1,
-            credential: None,
-        };
-        Link::new(identity, slots)
-    }
-
-    #[test]
-    fn a_farewell_follows_when_every_required_sink_has_accepted_and_once() {
-        let link = link(3);
-        let parted = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&parted);
-        let mut waiter = link.parted();
-        link.accepted(0, 7);
-        link.part(Farewell {
-            last: 7,
-            required: Box::new([0, 2]),
-            then: Box::new(move || {
-                count.fetch_add(1, Ordering::SeqCst);
-            }),
-        });
-        link.accepted(2, 6);
-        assert_eq!(parted.load(Ordering::SeqCst), 0);
-        assert_eq!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        link.accepted(2, 7);
-        link.accepted(2, 8);
-        assert_eq!(parted.load(Ordering::SeqCst), 1);
-        let closed = Err(oneshot::error::TryRecvError::Closed);
-        assert_eq!(waiter.try_recv(), closed);
-        assert_eq!(link.parted().try_recv(), closed, "who asks later");
-    }
-
-    #[test]
-    fn a_farewell_without_events_or_required_sinks_follows_at_once() {
-        for (last, required) in [(0, vec![0]), (9, vec![])] {
-            let link = link(1);
-            let parted = Arc::new(AtomicBool::new(false));
-            let note = Arc::clone(&parted);
-            link.part(Farewell {
-                last,
-                required: required.into(),
-                then: Box::new(move || note.store(true, Ordering::SeqCst)),
-            });
-            assert!(parted.load(Ordering::SeqCst));
-        }
-    }
-
-    #[test]
-    fn whoever_sees_an_acceptance_sees_the_refusals_that_it_passes() {
-        const EVENTS: Sequence = 20_000;
-        let link = link(1);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for sequence in 1..=EVENTS {
-                    link.refused(0, sequence, Refusal::TooLarge);
-                    link.accepted(0, sequence);
-                }
-            });
-            let mut seen = 0;
-            while seen < EVENTS {
-                let accepted = link.accepted_by(0);
-                for refused in link.take_refused() {
-                    seen += 1;
-                    assert_eq!(refused.sequence, seen);
-                }
-                assert!(
-                    seen >= accepted,
-                    "{accepted} accepted, {seen} refusals seen"
-                );
-            }
-        });
     }
 }

@@ -1,23 +1,24 @@
 //! What the other instances say, and what is done about it.
 
+mod commands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep};
 
+use super::Cluster;
+use super::directory::entry;
 use super::peers::SIGN;
 use super::wire::{
-    Appeared, CommandMeta, ConnectionPage, ConnectionsQuestion, Go, META, Presence, Question,
-    Report, ReportMeta, Roll, Subscribed,
+    Appeared, Asker, ConnectionPage, ConnectionsQuestion, Left, META, Presence, Question,
+    ReportMeta, Roll, Subscribed,
 };
-use super::{Cluster, Reach, with_meta};
 use crate::api::connection_page;
-use crate::command::SessionReport;
 use crate::server::Shared;
 
 /// Between two attempts to reach NATS.
@@ -41,32 +42,37 @@ async fn beat(cluster: Arc<Cluster>) {
     let mut ticks = interval(SIGN);
     loop {
         ticks.tick().await;
-        cluster.pulse.beat();
+        if cluster.pulse.beat() {
+            cluster.directory.doubt_all();
+        }
     }
 }
 
 async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), String> {
-    let client = cluster.options.connect().await?;
+    let doubted = Arc::clone(cluster);
+    let connected = cluster.options.connect(move || doubted.doubt());
+    let client = connected.await?;
     let mut tasks = JoinSet::new();
-    // Commands have a task of their own: they may wait for the registry, and nothing else may.
+    let listener = Arc::new(Listener {
+        cluster: Arc::clone(cluster),
+        shared: Arc::clone(shared),
+        client: client.clone(),
+    });
     for subject in [
         cluster.to_all("*"),
-        cluster.to_one(&cluster.id, "command"),
         cluster.to_one(&cluster.id, "go"),
         cluster.to_one(&cluster.id, "report"),
         cluster.to_one(&cluster.id, "connections"),
+        cluster.to_one(&cluster.id, "sessions"),
         cluster.to_one(&cluster.id, "who"),
         cluster.to_one(&cluster.id, "roll"),
     ] {
-        let subscribed = client.subscribe(subject).await;
-        let messages = subscribed.map_err(|error| error.to_string())?;
-        let listener = Listener {
-            cluster: Arc::clone(cluster),
-            shared: Arc::clone(shared),
-            client: client.clone(),
-        };
-        tasks.spawn(listener.listen(messages));
+        let messages = listener.subscribe(subject).await?;
+        tasks.spawn(Arc::clone(&listener).listen(messages));
     }
+    let commands = cluster.to_one(&cluster.id, "command");
+    let commands = listener.subscribe(commands).await?;
+    tasks.spawn(listener.listen_to_commands(commands));
     let set = |client| {
         let mut held = cluster
             .client
@@ -87,15 +93,22 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
     let mut ticks = interval(SIGN);
     loop {
         ticks.tick().await;
+        // First, so that who was lost is told of it at once, should it still be there.
+        if cluster.peers.sweep() {
+            cluster.directory.doubt_own();
+        }
+        let peers = cluster.peers.reachable();
+        let is_there = |peer: &str| peers.iter().any(|there| **there == *peer);
+        cluster.directory.keep(is_there);
         let presence = Presence {
             id: cluster.id.clone(),
             instance: cluster.instance.to_string(),
             leaves: shared.is_stopping(),
             epoch: shared.records.clock().highest(),
+            doubts: Some(cluster.directory.own_doubts()),
             connections: !shared.sessions.is_empty(),
         };
         cluster.tell_all("presence", &presence).await;
-        cluster.peers.sweep();
         cluster.forget_kept();
         // Nobody waits any more, or nobody is there to report.
         cluster
@@ -111,17 +124,23 @@ struct Listener {
 }
 
 impl Listener {
-    async fn listen(self, mut messages: Subscriber) {
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, String> {
+        let subscribed = self.client.subscribe(subject).await;
+        subscribed.map_err(|error| error.to_string())
+    }
+
+    async fn listen(self: Arc<Self>, mut messages: Subscriber) {
         while let Some(message) = messages.next().await {
             let what = message.subject.rsplit('.').next().unwrap_or_default();
             match what {
                 "presence" => self.presence(&message),
                 "appeared" => self.appeared(&message),
+                "left" => self.left(&message),
                 "subscribed" => self.subscribed(&message).await,
-                "command" => self.command(message).await,
                 "go" => self.go(&message).await,
                 "report" => self.report(message),
                 "connections" => self.connections(message).await,
+                "sessions" => self.sessions(message),
                 "who" => self.who(message),
                 "roll" => self.roll(&message),
                 // A newer version says more.
@@ -136,6 +155,11 @@ impl Listener {
             Some(presence) if presence.leaves => self.cluster.peers.left(&presence.id),
             Some(presence) => {
                 self.shared.records.clock().seen(presence.epoch);
+                let directory = &self.cluster.directory;
+                if let Some(number) = directory.heard(&presence.id, presence.doubts) {
+                    let cluster = Arc::clone(&self.cluster);
+                    tokio::spawn(cluster.ask_for_list(presence.id.clone(), number));
+                }
                 let is_new = self.cluster.peers.seen(&presence.id, &presence.instance);
                 // It was away, with devices: some of them may have come here meanwhile.
                 if is_new && presence.connections && !self.shared.sessions.is_empty() {
@@ -153,6 +177,13 @@ impl Listener {
         let (Some(question), Some(sender)) = (question, message.reply) else {
             return;
         };
+        // Before the answer: whoever has it relies on that.
+        let session = entry(&question.application, &question.device, question.epoch);
+        let directory = &self.cluster.directory;
+        match question.claims {
+            true => directory.came(&question.id, session),
+            false => directory.gone(&question.id, session),
+        }
         let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
         let client = self.client.clone();
         tokio::spawn(async move {
@@ -162,6 +193,23 @@ impl Listener {
                 let _ = client.publish(sender, answer.into()).await;
             }
         });
+    }
+
+    fn left(&self, message: &Message) {
+        if let Some(left) = parsed::<Left>(&message.payload) {
+            let session = entry(&left.application, &left.device, left.epoch);
+            self.cluster.directory.gone(&left.id, session);
+        }
+    }
+
+    /// Lists the sessions here, aside.
+    fn sessions(&self, message: Message) {
+        let asker = parsed::<Asker>(&message.payload);
+        if let (Some(asker), Some(inbox)) = (asker, message.reply) {
+            self.cluster.peers.reckon_with(&asker.id, &asker.instance);
+            let cluster = Arc::clone(&self.cluster);
+            tokio::spawn(cluster.list_for(self.client.clone(), inbox));
+        }
     }
 
     fn roll(&self, message: &Message) {
@@ -213,57 +261,24 @@ impl Listener {
         }
     }
 
-    /// Says how far a command would come here, and keeps it until its asker says go.
-    async fn command(&self, message: Message) {
-        let (Some(meta), Some(sender)) = (meta::<CommandMeta>(&message), message.reply) else {
-            return;
-        };
-        let asked = (meta.origin.clone(), meta.number);
-        let request = meta.into_request(message.payload);
-        let reach = self.shared.hub.reach_here(request.clone()).await;
-        if reach == Reach::Taken && !self.cluster.keep(asked, request) {
-            return;
-        }
-        if let Ok(answer) = serde_json::to_vec(&reach) {
-            // An asker that is gone asks no more.
-            let _ = self.client.publish(sender, answer.into()).await;
-        }
-    }
-
-    /// Hands a command to the connections here.
-    async fn go(&self, message: &Message) {
-        let Some(Go { origin, number }) = parsed(&message.payload) else {
-            return;
-        };
-        let Some(request) = self.cluster.take_kept(&(origin.clone(), number)) else {
-            return;
-        };
-        let (patience, deadline) = (request.timeout, Instant::now() + request.timeout);
-        let reports = self.shared.hub.offer_here(request).await;
-        if !patience.is_zero() {
-            let forward = Forward {
-                client: self.client.clone(),
-                subject: self.cluster.to_one(&origin, "report"),
-                number,
-                instance: Arc::clone(&self.cluster.instance),
-            };
-            tokio::spawn(forward.run(reports, deadline));
-        }
-    }
-
     fn report(&self, message: Message) {
-        let Some(ReportMeta { number, report }) = meta(&message) else {
+        let Some(meta) = meta::<ReportMeta>(&message) else {
             return;
         };
+        let ReportMeta {
+            number,
+            report,
+            is_last,
+        } = meta;
+        let report = report.into_report(message.payload);
+        let is_last = is_last || report.is_none();
         let mut open = self.cluster.open();
-        match report.into_report(message.payload) {
-            Some(report) => {
-                if let Some(open) = open.get(&number) {
-                    // A sender that has given up is no longer interested.
-                    let _ = open.reporter.send(report);
-                }
-            }
-            None => drop(open.remove(&number)),
+        if let (Some(report), Some(open)) = (report, open.get(&number)) {
+            // A sender that has given up is no longer interested.
+            let _ = open.reporter.send(report);
+        }
+        if is_last {
+            open.remove(&number);
         }
     }
 
@@ -281,37 +296,6 @@ impl Listener {
         let page = ConnectionPage { connections, more };
         if let Ok(answer) = serde_json::to_vec(&page) {
             let _ = self.client.publish(sender, answer.into()).await;
-        }
-    }
-}
-
-/// The way back of a command's reports.
-struct Forward {
-    client: Client,
-    subject: String,
-    number: u64,
-    instance: Arc<str>,
-}
-
-impl Forward {
-    /// Until all sessions are done, or the sender has stopped waiting.
-    async fn run(self, mut reports: mpsc::UnboundedReceiver<SessionReport>, deadline: Instant) {
-        while let Ok(Some(report)) = timeout_at(deadline, reports.recv()).await {
-            let (report, payload) = Report::of(report, &self.instance);
-            self.send(report, payload).await;
-        }
-        self.send(Report::Done, bytes::Bytes::new()).await;
-    }
-
-    async fn send(&self, report: Report, payload: bytes::Bytes) {
-        let number = self.number;
-        let Some(headers) = with_meta(&ReportMeta { number, report }) else {
-            return;
-        };
-        let subject = self.subject.clone();
-        let sent = self.client.publish_with_headers(subject, headers, payload);
-        if let Err(error) = sent.await {
-            tracing::debug!(%error, "a command's outcome could not be told");
         }
     }
 }
