@@ -3,8 +3,6 @@
 use std::fs;
 use std::process::Output;
 
-use serde_json::Value;
-
 use crate::harness::Server;
 use crate::harness::documents::{APP, SENSOR_PASSWORD, user};
 use crate::wire::{Client, Connect, Version};
@@ -23,20 +21,20 @@ spec:
   gatewaySelector: { matchNames: [sensor01] }
 "#;
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let streams = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&streams).into_owned()
 }
 
 #[track_caller]
-fn succeed(server: &Server, arguments: &[&str]) -> String {
+pub(crate) fn succeed(server: &Server, arguments: &[&str]) -> String {
     let output = server.cli(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output));
     text(&output)
 }
 
 #[track_caller]
-fn fail(server: &Server, arguments: &[&str]) -> String {
+pub(crate) fn fail(server: &Server, arguments: &[&str]) -> String {
     let output = server.cli(arguments);
     assert!(!output.status.success(), "{arguments:?}: {}", text(&output));
     text(&output)
@@ -128,24 +126,6 @@ fn get_shows_and_delete_removes() {
     assert_eq!(Client::connect(&server, &connect).1.reason(), 0x86);
     succeed(&server, &["delete", "app", APP]);
     fail(&server, &["get", "app", APP]);
-}
-
-#[test]
-fn events_prints_one_event_a_line() {
-    let server = Server::shared();
-    let mut sensor = Client::device(&server, Version::V5, "sensor01");
-    for number in 0..150 {
-        sensor.publish_1("n", number.to_string().as_bytes());
-    }
-    let output = server.cli(&["events", APP]);
-    assert!(output.status.success(), "{}", text(&output));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let numbers: Vec<u64> = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON in one line"))
-        .filter_map(|event| event["data"].as_u64())
-        .collect();
-    assert_eq!(numbers, (0..150).collect::<Vec<u64>>());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::harness::Server;
 use crate::harness::api::Answer;
 use crate::harness::documents::{APP, password, user};
+use crate::harness::recovery::Recovery;
 use crate::harness::wait::until;
 use crate::tools::nats::Nats;
 use crate::tools::postgres::Postgres;
@@ -38,7 +39,7 @@ impl Fleet {
         builder.settings(&self.nats.cluster()).start()
     }
 
-    fn pair(&self) -> (Server, Server) {
+    pub(crate) fn pair(&self) -> (Server, Server) {
         let one = self.first("one");
         let two = self.further("two");
         await_other(&one);
@@ -51,13 +52,13 @@ pub(crate) fn await_other(server: &Server) {
     server.log().wait_for(0, &["another instance is there"]);
 }
 
-fn subscribed(server: &Server, version: Version, device: &str) -> Client {
+pub(crate) fn subscribed(server: &Server, version: Version, device: &str) -> Client {
     let mut client = Client::device(server, version, device);
     assert_eq!(client.subscribe("command/inbox/#", 1), 1);
     client
 }
 
-fn error(answer: Answer, status: u16) -> String {
+pub(crate) fn error(answer: Answer, status: u16) -> String {
     let error = answer.expect_status(status).json();
     error["error"].as_str().expect("an error name").to_owned()
 }
@@ -121,6 +122,32 @@ fn all_connections_on_all_instances_get_it_and_the_answer_names_them() {
         instances.sort_unstable();
         assert_eq!(instances, ["one", "two"], "{outcome:#}");
     });
+}
+
+#[test]
+fn a_command_does_not_wait_for_what_its_instance_looks_up_for_others() {
+    let fleet = Fleet::new();
+    let (one, two) = fleet.pair();
+    let mut sensor = subscribed(&two, Version::V5, "sensor01");
+    let mut deliver = || {
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| one.command("sensor01", "set", b""));
+            assert_eq!(sensor.take_command().topic, "command/inbox//set");
+            sender.join().unwrap().expect_status(200);
+        });
+    };
+    deliver();
+    // The first instance knows this device, and the second has to look.
+    Client::device(&one, Version::V5, "gateway01").disconnect();
+    let held = fleet.postgres.hold_documents();
+    thread::scope(|scope| {
+        let other = scope.spawn(|| one.command("gateway01", "set", b""));
+        while !other.is_finished() {
+            deliver();
+        }
+        assert_eq!(error(other.join().unwrap(), 404), "not_connected");
+    });
+    drop(held);
 }
 
 #[test]
@@ -259,6 +286,7 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
     });
     let mark = one.log().mark();
     three.signal(Signal::SIGCONT);
+    let recovery = Recovery::begin();
     one.log()
         .wait_for(mark, &["another instance is there", "\"three\""]);
     thread::scope(|scope| {
@@ -266,8 +294,10 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
         assert_eq!(gateway.take_command().topic, "command/inbox//again");
         assert_eq!(sender.join().unwrap().status, 200);
     });
+    recovery.end("an instance that was frozen");
 
     // Restarted: it is found, and finds the others.
+    let recovery = Recovery::begin();
     two.start_again();
     two.log()
         .wait_for(0, &["another instance is there", "\"three\""]);
@@ -276,6 +306,7 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
         assert_eq!(gateway.take_command().topic, "command/inbox//from-two");
         assert_eq!(sender.join().unwrap().status, 200);
     });
+    recovery.end("an instance that was killed");
 }
 
 #[test]
@@ -298,10 +329,12 @@ fn without_nats_each_instance_goes_on_alone_until_it_is_back() {
     );
     let mark = one.log().mark();
     fleet.nats.start_again();
+    let recovery = Recovery::begin();
     one.log().wait_for(mark, &["another instance is there"]);
     thread::scope(|scope| {
         let sender = scope.spawn(|| one.command("gateway01", "again", b""));
         assert_eq!(gateway.take_command().topic, "command/inbox//again");
         assert_eq!(sender.join().unwrap().status, 200);
     });
+    recovery.end("instances that were cut off from each other");
 }

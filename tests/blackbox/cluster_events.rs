@@ -1,15 +1,19 @@
 //! Connection events and wills of devices that move between instances, as a consumer of all
 //! instances' events sees them: a broker that each instance's sink publishes to.
 
+use std::thread;
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::cluster::{Fleet, await_other};
-use crate::harness::Server;
 use crate::harness::documents::{password, shared_devices, user};
+use crate::harness::recovery::Recovery;
 use crate::harness::server::Builder;
 use crate::harness::wait::until;
+use crate::harness::{Server, ports};
 use crate::tools::broker::{Broker, Reader};
+use crate::tools::relay::Relay;
 use crate::wire::{Client, Connect, Version, Will};
 
 /// Instances that share everything, and the reader of their events.
@@ -31,12 +35,17 @@ impl World {
     }
 
     fn builder(&self, name: &str) -> Builder {
+        self.builder_at(name, &self.fleet.nats.cluster())
+    }
+
+    /// With this line to the other instances.
+    fn builder_at(&self, name: &str, cluster: &str) -> Builder {
         let sink = format!(
             "[[sinks]]\nname = \"all\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"",
             self.broker.port()
         );
         let builder = self.fleet.postgres.instance(name);
-        builder.settings(&self.fleet.nats.cluster()).settings(&sink)
+        builder.settings(cluster).settings(&sink)
     }
 
     fn pair(&self) -> (Server, Server) {
@@ -213,4 +222,82 @@ fn after_a_partition_the_later_session_stays_and_is_not_contradicted() {
     new.ping();
     new.disconnect();
     world.wait_story(&[&apart[..], &["false"]].concat());
+}
+
+/// Milliseconds that bytes between the one instance and NATS are under way, and up to half as long
+/// again: a claim, with what it waits for, has four such ways to go in its second.
+const DELAY: u64 = 100;
+/// There and back it takes longer than an instance is waited for.
+const TOO_LONG: u64 = 700;
+
+#[test]
+fn a_slow_line_between_instances_delays_commands_and_take_overs_and_breaks_none() {
+    let world = World::new();
+    let port = ports::free();
+    let relay = Relay::start(port, world.fleet.nats.port());
+    relay.delay(DELAY);
+    let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
+    let one = world.builder("one").start_with("app", &shared_devices());
+    let two = world.builder_at("two", &far).start();
+    await_other(&one);
+    await_other(&two);
+
+    let mut old = sensor(&one, "c");
+    let mut new = sensor(&two, "c");
+    old.expect_end(0x8E);
+    new.ping();
+    let mut told = vec!["true", "gone", "false", "true"];
+    world.wait_story(&told);
+    let mut back = sensor(&one, "c");
+    new.expect_end(0x8E);
+    back.ping();
+    told.extend(["gone", "false", "true"]);
+    world.wait_story(&told);
+
+    assert_eq!(back.subscribe("command/inbox/#", 1), 1);
+    let mut gateway = Client::device(&two, Version::V5, "gateway01");
+    assert_eq!(gateway.subscribe("command/inbox//#", 1), 1);
+    // From either end.
+    let mut tries = 0;
+    for number in 0..3 {
+        let name = format!("c{number}");
+        tries += reaches(&one, "gateway01", &name, &mut gateway);
+        tries += reaches(&two, "sensor01", &name, &mut back);
+    }
+    assert!(tries <= 9, "{tries} tries for six commands");
+    for server in [&one, &two] {
+        let lines = server.log().lines().join("\n");
+        assert!(!lines.contains("another instance is gone"), "{lines}");
+    }
+
+    // Beyond what is waited for: nobody has it, now or later.
+    relay.delay(TOO_LONG);
+    let lost = one.command("gateway01", "lost", b"");
+    assert_eq!(lost.status, 404, "{}", lost.text());
+    relay.delay(0);
+    let recovery = Recovery::begin();
+    reaches(&one, "gateway01", "again", &mut gateway);
+    recovery.end("a slow line between instances");
+}
+
+/// A command that is handed in at this instance is the next that the device gets, wherever it is.
+///
+/// On a machine that is busy on top of the slow line, its sender may be told that nobody has it, and
+/// tries again: then nobody had it. Returns how often it was handed in.
+#[track_caller]
+fn reaches(server: &Server, device: &str, name: &str, client: &mut Client) -> usize {
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut tries = 0;
+            until("a command that arrives", || {
+                let status = server.command(device, name, b"").status;
+                assert!([200, 404].contains(&status), "{status}");
+                tries += 1;
+                (status == 200).then_some(tries)
+            })
+        });
+        let topic = format!("command/inbox//{name}");
+        assert_eq!(client.take_command().topic, topic);
+        sender.join().unwrap()
+    })
 }

@@ -7,7 +7,7 @@ use crate::harness::documents::APP;
 use crate::tools::browser::Page;
 use crate::tools::mosquitto::{self, Subscriber};
 use crate::tools::node::Script;
-use crate::wire::Version;
+use crate::wire::{Client, Version};
 
 fn start(server: &Server, browser: &Page) -> Script {
     let url = format!("http://127.0.0.1:{}/", server.api_port());
@@ -49,6 +49,11 @@ fn an_operator_sees_events_arrive_and_sends_commands_in_the_console() {
         device.message(),
         r#"command/inbox//set-temp 1 {"target":23}"#
     );
+    log.wait_for(ready, &["ready to look back"]);
+    let mut gateway = Client::device(&server, Version::V5, "gateway01");
+    for number in 0..120 {
+        gateway.publish_1("n/sensor02", format!("{{\"n\":{number}}}").as_bytes());
+    }
     log.wait_for(ready, &["done"]);
     script.success();
 }

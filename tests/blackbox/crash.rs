@@ -1,17 +1,26 @@
 //! A process that dies under connected devices: their wills and `false` events come once, when it is
 //! started again, and before anything new is said of them.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
 use crate::harness::wait::until;
+use crate::harness::{Server, ports};
 use crate::wire::encode::string_property;
 use crate::wire::{Client, Connect, Version, Will};
 
-/// What the log says of a device, in order: channels, and connection events as `true` or `false`.
+/// What the log says of a device, in order, to whoever knows events by their ids: channels, and
+/// connection events as `true` or `false`.
 fn story(server: &Server, device: &str) -> Vec<String> {
-    let events = server.all_events(APP);
+    let mut known = HashSet::new();
+    let mut events = server.all_events(APP);
+    events.retain(|event| known.insert(event["id"].clone()));
+    tell(&events, device)
+}
+
+fn tell(events: &[Value], device: &str) -> Vec<String> {
     let of_device = events.iter().filter(|event| event["device"] == device);
     of_device
         .map(|event| match &event["data"]["connected"] {
@@ -64,6 +73,41 @@ fn wills_and_false_events_of_a_process_that_died_come_once_and_in_order() {
         crash(&mut server);
     }
     assert_eq!(story(&server, "sensor01"), told);
+}
+
+#[test]
+fn what_is_said_again_after_a_crash_has_the_ids_that_it_had() {
+    // A sink that takes nothing: what the log has accepted stays due.
+    let away = format!(
+        "[[sinks]]\nname = \"away\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{}/in\"",
+        ports::free()
+    );
+    let mut server = Server::builder().settings(&away).unready().start_shared();
+    connect(&server, "sensor01", "c", Some("gone")).cut();
+    wait_story(&server, "sensor01", &["true", "gone", "false"]);
+    server.kill();
+    server.start_again();
+    let again = ["true", "gone", "false", "gone", "false"];
+    until("what is said again", || {
+        (tell(&server.all_events(APP), "sensor01") == again).then_some(())
+    });
+    connect(&server, "sensor01", "c", Some("gone")).cut();
+    wait_story(
+        &server,
+        "sensor01",
+        &["true", "gone", "false", "true", "gone", "false"],
+    );
+
+    let ids: Vec<String> = server
+        .all_events(APP)
+        .iter()
+        .filter(|event| event["device"] == "sensor01")
+        .map(|event| event["id"].as_str().expect("an id").to_owned())
+        .collect();
+    assert_eq!(ids[1..3], ids[3..5], "the will, and that it is gone");
+    // Whoever knows events by their ids sees six, in order.
+    let known = [&ids[..3], &ids[5..]].concat();
+    assert!(known.is_sorted_by(|one, next| one < next), "{known:?}");
 }
 
 #[test]

@@ -14,19 +14,27 @@ use crate::wire::{Client, Connect, Version};
 
 /// Connections of one kind whose memory is looked at.
 const SILENT: usize = 2_000;
-const ROUNDS: usize = 500;
+/// Round trips of one window.
+const ROUNDS: usize = 100;
+/// Windows of one look. Silent peers that delay somebody do so in each of them.
+const WINDOWS: usize = 5;
+/// Below this no device notices anything.
+const NOISE: Duration = Duration::from_millis(3);
 
-/// The median time from a publish to its acknowledgement.
-fn median_round_trip(sensor: &mut Client) -> Duration {
-    let mut times: Vec<Duration> = (0..ROUNDS)
-        .map(|_| {
+/// The 99th percentiles of the time from a publish to its acknowledgement, in some windows, the least
+/// first.
+fn windows(sensor: &mut Client) -> [Duration; WINDOWS] {
+    let mut p99s = [(); WINDOWS].map(|()| {
+        let mut times = [(); ROUNDS].map(|()| {
             let start = Instant::now();
             assert_eq!(sensor.publish_1("t", b"1").reason(), 0);
             start.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[ROUNDS / 2]
+        });
+        times.sort_unstable();
+        times[ROUNDS * 99 / 100]
+    });
+    p99s.sort_unstable();
+    p99s
 }
 
 /// The ways in, each of which has a door of its own.
@@ -66,14 +74,14 @@ fn ten_thousand_silent_connections_are_closed_in_time_and_delay_nobody() {
     let server = with_all_doors(&authority, 20);
     let doors: Vec<SocketAddr> = DOORS.iter().map(|door| server.address(door)).collect();
     let mut sensor = Client::device(&server, Version::V5, "sensor01");
-    median_round_trip(&mut sensor);
-    let alone = median_round_trip(&mut sensor);
+    windows(&mut sensor);
+    let alone = windows(&mut sensor)[WINDOWS / 2];
     let crowd: Vec<TcpStream> = (0..CROWD).map(|n| tcp(doors[n % doors.len()])).collect();
-    let among_silent = median_round_trip(&mut sensor);
-    println!("median round trip: {alone:?} alone, {among_silent:?} among {CROWD} silent peers");
-    // A ratio, so that the machine's speed does not matter; and generous, as its load may change.
+    let among_silent = windows(&mut sensor)[0];
+    println!("p99 of a round trip: {alone:?} alone, {among_silent:?} among {CROWD} silent peers");
+    // A ratio, so that the machine's speed does not matter.
     assert!(
-        among_silent < alone * 4 + Duration::from_millis(1),
+        among_silent < alone * 2 + NOISE,
         "{alone:?} to {among_silent:?}"
     );
     // Nor is one kept out, at whatever door.
@@ -93,7 +101,7 @@ fn ten_thousand_silent_connections_are_closed_in_time_and_delay_nobody() {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
         }
     }
-    server.wait_published(APP, 3 * ROUNDS + 3);
+    server.wait_published(APP, 3 * WINDOWS * ROUNDS + 3);
 }
 
 #[test]

@@ -216,6 +216,35 @@ fn the_printed_lines_of_every_transport_work() {
 }
 
 #[test]
+fn the_console_is_where_the_demo_says_and_takes_its_token() {
+    let folder = TempDir::new().unwrap();
+    let demo = Demo::start(&folder.path().join("demo"));
+    let line = demo.line("console", "in a browser");
+    let address = line.split_whitespace().nth(1).unwrap();
+    let page = demo.shell(&[format!("curl -s --noproxy '*' {address}")]);
+    assert!(
+        text(&page).contains("<title>Landfall</title>"),
+        "{}",
+        text(&page)
+    );
+    // What it asks for first, with the token that was typed.
+    let own = demo.line("curl", "/api/events/").replace(
+        "/api/events/v1alpha1/apps/demo",
+        "/api/tokens/v1alpha1/self",
+    );
+    let own = demo.shell(&[format!("{own} -s -f")]);
+    assert!(own.status.success(), "{}", text(&own));
+    let shown = demo.line("HTTP API", "the token is in");
+    let file = shown
+        .split("the token is in ")
+        .nth(1)
+        .unwrap()
+        .trim_end_matches(')');
+    let token = demo.shell(&[format!("[ \"$(cat {file})\" = \"$LANDFALL_TOKEN\" ]")]);
+    assert!(token.status.success(), "{shown}");
+}
+
+#[test]
 fn the_printed_command_lines_work() {
     let folder = TempDir::new().unwrap();
     let demo = Demo::start(&folder.path().join("demo"));

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
+use crate::harness::recovery::Recovery;
 use crate::harness::wait;
 use crate::wire::{Client, Publish, Received, Version, kind};
 
@@ -148,11 +149,13 @@ fn a_full_disk_stops_acknowledgements_and_loses_nothing() {
     waiting_4.expect_closed();
 
     disk.free();
+    let recovery = Recovery::begin();
     wait::until("readiness to come back", || {
         (server.ops().get("/health/ready").status == 200).then_some(())
     });
     let mut sensor = Client::device(&server, Version::V5, "sensor01");
     assert_eq!(sensor.publish_1("load", b"[60002]").reason(), 0);
+    recovery.end("a full disk");
 
     let expected: HashSet<u64> = acknowledged.into_iter().chain([60_002]).collect();
     assert_all_stored(&expected, &stored(&server));

@@ -74,10 +74,11 @@ fn landfall(arguments: &[&str]) -> Output {
     run
 }
 
-const SUBCOMMANDS: [&str; 16] = [
+const SUBCOMMANDS: [&str; 17] = [
     "demo",
     "serve",
     "check-config",
+    "config-reference",
     "doctor",
     "health",
     "apply",

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
+use crate::harness::recovery::Recovery;
 use crate::harness::wait;
 use crate::tools::authority::Authority;
 use crate::wire::client::tcp;
@@ -294,10 +295,12 @@ fn without_descriptors_accepting_waits_and_goes_on() {
         .wait_for(mark, &["cannot accept connections", "trying again"]);
     patient.ping();
     drop(crowd);
+    let recovery = Recovery::begin();
     wait::until("room for another connection", || {
         let (_, connack) = Client::connect(&server, &connect(Version::V5, "c"));
         (connack.reason() == 0).then_some(())
     });
+    recovery.end("want of descriptors");
     let lines = server.log().lines();
     let said = lines
         .iter()

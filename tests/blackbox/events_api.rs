@@ -107,6 +107,64 @@ fn applications_do_not_see_each_others_events() {
     assert!(server.page("other", None, 10).events.is_empty());
 }
 
+/// A page that goes back: its events, and where the page before it ends.
+fn back(server: &Server, query: &str) -> (Vec<u64>, Option<String>) {
+    let answer = server.api().get(&format!("{PATH}?{query}"));
+    let answer = answer.expect_status(200);
+    let previous = answer.header("landfall-previous-offset");
+    let previous = previous.map(str::to_owned);
+    (numbers(answer.json().as_array().unwrap()), previous)
+}
+
+#[test]
+fn pages_go_back_from_the_end_to_the_oldest_event() {
+    let server = Server::shared();
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    publish_numbers(&mut sensor, 0..25);
+    let newest = server.page(APP, None, 100).next;
+    let end = newest.parse::<u64>().unwrap() + 1;
+    let (mut all, mut before) = (Vec::new(), Some(end.to_string()));
+    while let Some(offset) = before {
+        let (mut page, previous) = back(&server, &format!("before={offset}&limit=10"));
+        page.append(&mut all);
+        (all, before) = (page, previous);
+    }
+    assert_eq!(all, (0..25).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_device_has_its_own_events_however_many_others_there_are() {
+    let server = Server::shared();
+    let mut gateway = Client::device(&server, Version::V5, "gateway01");
+    for number in 0..3_u32 {
+        gateway.publish_1("n/sensor02", number.to_string().as_bytes());
+        publish_numbers(&mut gateway, 100..150);
+    }
+    let (page, previous) = back(&server, "device=sensor02&limit=2");
+    assert_eq!(page, [1, 2]);
+    let (page, previous) = back(
+        &server,
+        &format!("device=sensor02&before={}", previous.unwrap()),
+    );
+    assert_eq!((page, previous), (vec![0], None));
+    assert_eq!(back(&server, "device=nobody").0, [0_u64; 0]);
+
+    // A stream begins with the last of them, and goes on with what comes.
+    let path = format!("{PATH}?device=sensor02&last=1");
+    let stream = server.api().event_stream(&path, None);
+    assert_eq!(stream.next().data["data"], 2);
+    publish_numbers(&mut gateway, 200..250);
+    gateway.publish_1("n/sensor02", b"3");
+    let next = stream.next();
+    assert_eq!(next.data["device"], "sensor02");
+    assert_eq!(next.data["data"], 3);
+    drop(stream);
+    gateway.publish_1("n/sensor02", b"4");
+    let path = format!("{PATH}?device=sensor02");
+    let resumed = server.api().event_stream(&path, Some(&next.id));
+    assert_eq!(resumed.next().data["data"], 4);
+}
+
 #[test]
 fn a_stream_shows_what_is_there_and_what_comes() {
     let server = Server::shared();
@@ -207,7 +265,17 @@ fn an_expired_offset_is_gone_and_the_oldest_is_named() {
 #[test]
 fn what_is_no_offset_no_limit_or_no_application_is_refused_by_name() {
     let server = Server::shared();
-    for query in ["after=x", "after=-1", "limit=0", "limit=x"] {
+    for query in [
+        "after=x",
+        "after=-1",
+        "limit=0",
+        "limit=x",
+        "before=x",
+        "before=1&after=1",
+        "before=1&last=1",
+        "device=sensor01&after=1",
+        "device=sensor01&last=1",
+    ] {
         let answer = server
             .api()
             .get(&format!("{PATH}?{query}"))

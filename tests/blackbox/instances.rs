@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
+use crate::harness::recovery::Recovery;
 use crate::harness::wait::until;
 use crate::tools::postgres::Postgres;
 use crate::wire::{Client, Connect, Version, Will};
@@ -165,9 +166,11 @@ fn while_the_database_is_away_who_is_known_goes_on_and_others_are_told_to_wait()
     let answer = two.api().get(&path).expect_status(503);
     assert_eq!(answer.json()["error"], "unavailable");
 
+    let recovery = Recovery::begin();
     postgres.start_again();
     two.wait_ready();
     assert_eq!(try_log_in(&two, Version::V5, "sensor01"), 0);
+    recovery.end("a restart of PostgreSQL");
     gateway.ping();
     // And changes arrive again.
     one.wait_ready();

@@ -6,6 +6,7 @@ use std::thread;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
+use crate::harness::recovery::Recovery;
 use crate::wire::load::{Id, WINDOW, publish_all};
 use crate::wire::{Client, Version};
 
@@ -33,7 +34,11 @@ fn every_acknowledged_publish_survives_three_kills() {
     for stop_at in KILLS.into_iter().map(Some).chain([None]) {
         run_until(&mut server, &mut progress, stop_at);
         if stop_at.is_some() {
+            let recovery = Recovery::begin();
             server.start_again();
+            let mut first = Client::device(&server, Version::V5, "sensor01");
+            assert_eq!(first.publish_1("first", b"1").reason(), 0);
+            recovery.end("a kill under load");
         }
         last_offset = check_log(&server, &progress.acknowledged, last_offset);
     }

@@ -4,9 +4,12 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::Server;
+use crate::harness::recovery::Recovery;
 use crate::harness::wait::until;
+use crate::harness::{Server, ports};
 use crate::tools::broker::Broker;
+use crate::tools::relay::Relay;
+use crate::wire::encode::acknowledgement;
 use crate::wire::{Client, Version, kind};
 
 fn broker() -> Broker {
@@ -14,23 +17,16 @@ fn broker() -> Broker {
 }
 
 fn start(broker: &Broker, keys: &str) -> Server {
-    let source = format!(
-        "[[command_sources]]\nname = \"mqtt\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\n{keys}",
-        broker.port()
-    );
-    let server = Server::builder().settings(&source).start_shared();
-    wait_up(&server);
-    server
+    start_at(broker.port(), keys)
 }
 
-fn wait_up(server: &Server) {
-    until("a source that is subscribed", || {
-        let metrics = server.ops().get("/metrics").text();
-        metrics
-            .lines()
-            .any(|line| line == "landfall_command_source_up{source=\"mqtt\"} 1")
-            .then_some(())
-    });
+fn start_at(port: u16, keys: &str) -> Server {
+    let source = format!(
+        "[[command_sources]]\nname = \"mqtt\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\n{keys}"
+    );
+    let server = Server::builder().settings(&source).start_shared();
+    server.wait_source("mqtt", 1);
+    server
 }
 
 fn subscribed(server: &Server, device: &str) -> Client {
@@ -121,7 +117,7 @@ fn sources_of_one_name_share_the_messages() {
         .settings(&other)
         .environment("LANDFALL__INSTANCE", "two")
         .start_shared();
-    wait_up(&two);
+    two.wait_source("mqtt", 1);
     for number in 0..10 {
         publish(&broker, &format!("commands/app/nobody/c{number}"), "");
     }
@@ -148,4 +144,46 @@ fn what_was_under_way_when_the_process_died_comes_again() {
     server.kill();
     server.start_again();
     assert_eq!(reply(asked)["error"], "not_connected");
+}
+
+#[test]
+fn commands_of_an_outage_arrive_after_it_once_and_their_outcomes_are_told() {
+    for version in ["5", "3.1.1"] {
+        let broker = broker();
+        let port = ports::free();
+        let relay = Relay::start(port, broker.port());
+        let server = start_at(port, &format!("version = \"{version}\""));
+        let mut sensor = subscribed(&server, "sensor01");
+        // Only MQTT 5 has responses.
+        let is_told = version == "5";
+        let more = ["-D", "publish", "user-property", "timeout", "60"];
+        let open = ask(&broker, "commands/app/sensor01/open", "", &more);
+        let delivery = sensor.expect(kind::PUBLISH).delivery(Version::V5);
+
+        let mark = server.log().mark();
+        relay.cut();
+        server.wait_source("mqtt", 0);
+        server.log().wait_for(mark, &["the command source is away"]);
+        // Devices are served all the same.
+        server.wait_ready();
+        sensor.send(&acknowledgement(0x40, delivery.id.expect("QoS 1")));
+        sensor.ping();
+        let during = ask(&broker, "commands/app/sensor01/during", "", &[]);
+        relay.mend();
+        let recovery = Recovery::begin();
+        assert_eq!(sensor.take_command().topic, "command/inbox//during");
+        recovery.end("an outage of an MQTT command source");
+        server.wait_source("mqtt", 1);
+        for mut asked in [open, during] {
+            if is_told {
+                assert_eq!(reply(asked)["outcome"], "acknowledged");
+            } else {
+                asked.kill().expect("a running child");
+                asked.wait().expect("its end");
+            }
+        }
+        // Neither comes twice.
+        publish(&broker, "commands/app/sensor01/after", "");
+        assert_eq!(sensor.take_command().topic, "command/inbox//after");
+    }
 }

@@ -4,6 +4,7 @@ use async_nats::Message;
 use serde_json::Value;
 
 use crate::harness::Server;
+use crate::harness::recovery::Recovery;
 use crate::harness::wait::until;
 use crate::tools::nats::Nats;
 use crate::wire::encode::correlation;
@@ -15,16 +16,8 @@ fn server(nats: &Nats) -> Server {
         nats.url()
     );
     let server = Server::builder().settings(&source).start_shared();
-    wait_up(&server, 1);
+    server.wait_source("nats", 1);
     server
-}
-
-fn wait_up(server: &Server, up: u8) {
-    let line = format!("landfall_command_source_up{{source=\"nats\"}} {up}");
-    until(&line, || {
-        let metrics = server.ops().get("/metrics").text();
-        metrics.lines().any(|at| at == line).then_some(())
-    });
 }
 
 fn subscribed(server: &Server, device: &str) -> Client {
@@ -52,7 +45,7 @@ fn error(nats: &Nats, subject: &str, headers: &[(&str, &str)]) -> (String, Strin
 
 /// Waits until somebody responds.
 fn await_responder(nats: &Nats, server: &Server) {
-    wait_up(server, 1);
+    server.wait_source("nats", 1);
     until("a responder", || {
         nats.try_reply("commands.app.nobody.x").then_some(())
     });
@@ -146,8 +139,13 @@ fn a_source_outlives_its_server() {
     let server = server(&nats);
     await_responder(&nats, &server);
     let mut sensor = subscribed(&server, "sensor01");
-    nats.restart();
+    nats.kill();
+    server.wait_source("nats", 0);
+    server.log().wait_for(0, &["the command source is away"]);
+    nats.start_again();
+    let recovery = Recovery::begin();
     await_responder(&nats, &server);
+    recovery.end("the kill of a NATS command source");
     let asked = nats.ask("commands.app.sensor01.again", &[], b"");
     assert_eq!(sensor.take_command().topic, "command/inbox//again");
     assert_eq!(json(&nats.reply(asked))["outcome"], "acknowledged");

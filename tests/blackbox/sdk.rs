@@ -151,7 +151,7 @@ fn the_sdk_reads_what_kafka_has() {
     for mode in ["binary", "structured"] {
         let port = ports::free();
         let _broker = kafka::start(port, port);
-        kafka::make_topic(port, "events-app");
+        kafka::make_topic(&kafka::client(port), "events-app");
         let server = Server::builder()
             .without_log_sink()
             .settings(&format!(

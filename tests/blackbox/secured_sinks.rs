@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,70 +11,19 @@ use axum::http::{Request, Response, Version as HttpVersion};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::documents::RECEIVER_TOKEN;
-use crate::harness::process::Process;
 use crate::harness::{Server, ports, wait};
-use crate::tools::authority::{Authority, Issued, Leaf};
+use crate::tools::certificates::{Certificates, USER};
 use crate::tools::front::Front;
 use crate::tools::kafka;
 use crate::tools::nats_accounts::Accounts;
 use crate::tools::sasl::Account;
 use crate::wire::{Client, Version};
-
-const USER: &str = "landfall";
-
-/// What the other side shows, what it trusts, and what the sink shows.
-struct Certificates {
-    authority: Authority,
-    server: Issued,
-    client: Issued,
-    folder: TempDir,
-}
-
-impl Certificates {
-    fn make() -> Self {
-        let authority = Authority::root("Backend CA");
-        let server = authority.server(&["localhost", "127.0.0.1"]);
-        let client = authority.issue(&Leaf::device(USER));
-        let folder = TempDir::new().unwrap();
-        for (name, content) in [
-            ("ca.pem", &authority.pem),
-            ("server.pem", &server.chain),
-            ("server.key", &server.key),
-            ("client.pem", &client.chain),
-            ("client.key", &client.key),
-        ] {
-            fs::write(folder.path().join(name), content).unwrap();
-        }
-        Self {
-            authority,
-            server,
-            client,
-            folder,
-        }
-    }
-
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// `[sinks.tls]` of a sink that shows its certificate.
-    fn keys(&self) -> String {
-        let folder = self.folder().display();
-        format!(
-            "[sinks.tls]\ntrust = \"{folder}/ca.pem\"\ncertificate = \"{folder}/client.pem\"\n\
-             key = \"{folder}/client.key\"\n"
-        )
-    }
-}
 
 fn sink(keys: &str) -> String {
     format!("[[sinks]]\nname = \"far\"\n{keys}")
@@ -116,9 +63,7 @@ fn kafka_over_tls_with_a_client_certificate() {
     let certificates = Certificates::make();
     let (port, front) = (ports::free(), ports::free());
     let _broker = kafka::start(port, front);
-    let tls = certificates
-        .server
-        .server_config(Some(&certificates.authority));
+    let tls = certificates.server_config(true);
     let _front = Front::start(front, port, tls, None);
     let folder = certificates.folder().display();
     let keys = format!(
@@ -132,27 +77,12 @@ fn kafka_over_tls_with_a_client_certificate() {
     );
     says(&unready(&keys), "sink far: ", "BEGIN");
     is_taken(&ready(&format!("{keys}{shown}")));
-    assert_eq!(first_event(port, front, &certificates), b"21.5");
+    assert_eq!(first_event(front, &certificates), b"21.5");
 }
 
 /// The payload of the first event in the topic that is no connection event.
-fn first_event(port: u16, front: u16, certificates: &Certificates) -> Vec<u8> {
-    let folder = certificates.folder().display();
-    let consumer: BaseConsumer = kafka::client(port)
-        .set("bootstrap.servers", format!("127.0.0.1:{front}"))
-        .set("security.protocol", "ssl")
-        .set("ssl.ca.location", format!("{folder}/ca.pem"))
-        .set("ssl.certificate.pem", &certificates.client.chain)
-        .set("ssl.key.pem", &certificates.client.key)
-        .set("group.id", "check")
-        .set("session.timeout.ms", "2000")
-        .create()
-        .unwrap();
-    let mut start = TopicPartitionList::new();
-    start
-        .add_partition_offset("events-app", 0, Offset::Beginning)
-        .unwrap();
-    consumer.assign(&start).unwrap();
+fn first_event(front: u16, certificates: &Certificates) -> Vec<u8> {
+    let consumer = kafka::read(certificates.kafka_client(front), "events-app");
     loop {
         let message = consumer.poll(Duration::from_secs(60)).expect("a message");
         let message = message.unwrap();
@@ -181,7 +111,7 @@ fn kafka_with_user_and_password() {
             user: USER.to_owned(),
             password: RECEIVER_TOKEN.to_owned(),
         };
-        let tls = certificates.server.server_config(None);
+        let tls = certificates.server_config(false);
         let _front = Front::start(front, port, tls, Some(account));
         let keys = |password: &str| {
             format!(
@@ -198,38 +128,15 @@ fn kafka_with_user_and_password() {
     }
 }
 
-/// A NATS server of these lines, until the process is dropped.
-fn nats(port: u16, certificates: &Certificates, lines: &str) -> Process {
-    let folder = certificates.folder().display();
-    let config = format!(
-        "listen: 127.0.0.1:{port}\njetstream {{ store_dir: {folder}/jetstream }}\n\
-         tls {{ cert_file: {folder}/server.pem, key_file: {folder}/server.key, \
-         ca_file: {folder}/ca.pem, verify: true }}\n{lines}\n"
-    );
-    let file = certificates.folder().join("nats.conf");
-    fs::write(&file, config).unwrap();
-    Process::spawn(
-        Command::new("nats-server")
-            .arg("-c")
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null()),
-    )
-}
-
 /// Makes a stream of all events, as a client of its own.
 async fn make_stream(
     port: u16,
     certificates: &Certificates,
     log_in: impl Fn(async_nats::ConnectOptions) -> async_nats::ConnectOptions,
 ) -> jetstream::Context {
-    let folder = certificates.folder();
     let end = tokio::time::Instant::now() + wait::DEADLINE;
     loop {
-        let options = async_nats::ConnectOptions::new()
-            .require_tls(true)
-            .add_root_certificates(folder.join("ca.pem"))
-            .add_client_certificate(folder.join("client.pem"), folder.join("client.key"));
+        let options = certificates.nats_options();
         let made = async {
             let connecting = log_in(options).connect(format!("tls://127.0.0.1:{port}"));
             let context = jetstream::new(connecting.await.map_err(|error| error.to_string())?);
@@ -260,7 +167,7 @@ fn nats_over_tls_with_a_client_certificate_and_a_password() {
     let certificates = Certificates::make();
     let port = ports::free();
     let lines = format!("authorization {{ user: {USER}, password: \"{RECEIVER_TOKEN}\" }}");
-    let _nats = nats(port, &certificates, &lines);
+    let _nats = certificates.nats(port, &lines);
     let runtime = Runtime::new().unwrap();
     let log_in = |options: async_nats::ConnectOptions| {
         options.user_and_password(USER.to_owned(), RECEIVER_TOKEN.to_owned())
@@ -270,7 +177,7 @@ fn nats_over_tls_with_a_client_certificate_and_a_password() {
         format!(
             "type = \"nats\"\nservers = [\"tls://127.0.0.1:{port}\"]\nuser = \"{USER}\"\n\
              password = \"{password}\"\n{}",
-            certificates.keys()
+            certificates.keys("sinks.tls")
         )
     };
     is_taken(&ready(&keys(RECEIVER_TOKEN)));
@@ -284,7 +191,7 @@ fn nats_with_a_credentials_file() {
     let certificates = Certificates::make();
     let port = ports::free();
     let accounts = Accounts::make();
-    let _nats = nats(port, &certificates, &accounts.config);
+    let _nats = certificates.nats(port, &accounts.config);
     let runtime = Runtime::new().unwrap();
     let log_in =
         |options: async_nats::ConnectOptions| options.credentials(&accounts.credentials).unwrap();
@@ -294,7 +201,7 @@ fn nats_with_a_credentials_file() {
         "type = \"nats\"\nservers = [\"tls://127.0.0.1:{port}\"]\n\
          credentials_file = \"{}\"\n{}",
         file.display(),
-        certificates.keys()
+        certificates.keys("sinks.tls")
     );
     fs::write(&file, &accounts.credentials).unwrap();
     is_taken(&ready(&keys));
@@ -311,9 +218,7 @@ type Seen = Arc<Mutex<Vec<(HttpVersion, String, Vec<u8>)>>>;
 
 /// An endpoint that demands a certificate, and speaks these protocols.
 fn endpoint(port: u16, certificates: &Certificates, protocols: &[&str]) -> (Runtime, Seen) {
-    let mut tls = certificates
-        .server
-        .server_config(Some(&certificates.authority));
+    let mut tls = certificates.server_config(true);
     tls.alpn_protocols = protocols
         .iter()
         .map(|name| name.as_bytes().to_vec())
@@ -363,7 +268,7 @@ fn http_over_tls_with_a_client_certificate_in_both_versions() {
             "type = \"http\"\nurl = \"https://localhost:{port}/in\"\n\
              username = \"{USER}\"\npassword = \"{RECEIVER_TOKEN}\"\n"
         );
-        is_taken(&ready(&format!("{keys}{}", certificates.keys())));
+        is_taken(&ready(&format!("{keys}{}", certificates.keys("sinks.tls"))));
         let seen = seen.lock().unwrap();
         let (spoken, authorization, _) = seen.iter().find(|(_, _, body)| body == b"21.5").unwrap();
         assert_eq!(*spoken, version);

@@ -6,7 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
@@ -76,12 +79,36 @@ fn publish(sensor: &mut Client, channel: &str, flags: &str) {
     assert_eq!(sensor.expect(kind::PUBACK).reason(), 0);
 }
 
-fn next_spans(bodies: &Receiver<Value>) -> Vec<Value> {
-    let body = bodies.recv_timeout(Duration::from_secs(60)).expect("spans");
-    let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
-    assert!(resource.contains("\"landfall\""), "{resource}");
-    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
-    spans.as_array().unwrap().clone()
+/// The next so many spans; they come in requests of any size.
+fn next_spans(bodies: &Receiver<Value>, count: usize) -> Vec<Value> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let body = bodies.recv_timeout(Duration::from_secs(60)).expect("spans");
+        let resource = body["resourceSpans"][0]["resource"]["attributes"].to_string();
+        assert!(resource.contains("\"landfall\""), "{resource}");
+        let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+        all.extend(spans.as_array().unwrap().iter().cloned());
+    }
+    assert_eq!(all.len(), count, "{all:#?}");
+    all
+}
+
+/// The span of this name.
+#[track_caller]
+fn named<'a>(spans: &'a [Value], name: &str) -> &'a Value {
+    let found = spans.iter().find(|span| span["name"] == name);
+    found.unwrap_or_else(|| panic!("no span {name}: {spans:#?}"))
+}
+
+/// What a span says under this name.
+fn attribute<'a>(span: &'a Value, key: &str) -> &'a str {
+    let mut attributes = span["attributes"].as_array().unwrap().iter();
+    let found = attributes.find(|attribute| attribute["key"] == key);
+    found.map_or("", |found| found["value"]["stringValue"].as_str().unwrap())
+}
+
+fn time(span: &Value, key: &str) -> u64 {
+    span[key].as_str().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -91,25 +118,90 @@ fn a_devices_trace_goes_on_in_its_event_and_at_the_collector() {
     let mut sensor = Client::device(&server, Version::V5, "sensor01");
     publish(&mut sensor, "traced", "01");
     let event = server.wait_published(APP, 1).remove(0);
-    let spans = next_spans(&bodies);
-    assert_eq!(spans.len(), 1, "{spans:?}");
-    let span = &spans[0];
+    let spans = next_spans(&bodies, 2);
+    let span = named(&spans, "publish");
     assert_eq!(span["traceId"], TRACE);
     assert_eq!(span["parentSpanId"], PARENT);
     assert_eq!(span["status"]["code"], 1);
-    let attributes = span["attributes"].to_string();
-    assert!(attributes.contains("\"traced\"") && attributes.contains("\"sensor01\""));
-    let time = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
-    assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"));
+    assert_eq!(attribute(span, "messaging.destination.name"), "traced");
+    assert_eq!(attribute(span, "messaging.operation.type"), "create");
+    assert_eq!(attribute(span, "landfall.device"), "sensor01");
+    assert!(time(span, "startTimeUnixNano") <= time(span, "endTimeUnixNano"));
     // Who consumes the event is a child of the server's span.
     let own = span["spanId"].as_str().unwrap();
     assert_ne!(own, PARENT);
     assert_eq!(event["traceparent"], format!("00-{TRACE}-{own}-01"));
+
+    // And so is what the sink did, within it.
+    let sink = named(&spans, "send events");
+    assert_eq!(sink["traceId"], TRACE);
+    assert_eq!(sink["parentSpanId"], own);
+    assert_ne!(sink["spanId"], span["spanId"]);
+    assert_eq!(
+        (&sink["kind"], &sink["status"]["code"]),
+        (&3.into(), &1.into())
+    );
+    assert_eq!(attribute(sink, "messaging.system"), "log");
+    assert_eq!(attribute(sink, "messaging.operation.type"), "send");
+    assert!(time(span, "startTimeUnixNano") <= time(sink, "startTimeUnixNano"));
+    assert!(time(sink, "startTimeUnixNano") <= time(sink, "endTimeUnixNano"));
     let metrics = server.ops().get("/metrics").expect_status(200).text();
     assert!(
         !metrics.contains("landfall_spans_total{outcome=\"failed\"} 1"),
         "{metrics}"
     );
+}
+
+/// An HTTP receiver that refuses everything, and its port.
+fn refuser(runtime: &Runtime) -> u16 {
+    let router = Router::new().fallback(|| async { StatusCode::BAD_REQUEST });
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listener = runtime.block_on(listener).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    runtime.spawn(async { axum::serve(listener, router).await });
+    port
+}
+
+#[test]
+fn a_sink_that_refuses_an_event_is_seen_in_its_span() {
+    let runtime = Runtime::new().unwrap();
+    let (port, bodies) = collector();
+    let server = Server::builder()
+        .settings(&format!(
+            "[telemetry]\notlp_endpoint = \"http://127.0.0.1:{port}/v1/traces\"\n\
+             [[sinks]]\nname = \"far\"\ntype = \"http\"\nurl = \"http://127.0.0.1:{}/\"\n",
+            refuser(&runtime)
+        ))
+        .start_shared();
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    let publish = Publish::new("unwanted", b"1").qos(1, 1);
+    sensor.publish(&publish.properties(&trace_parent("01")));
+    assert_eq!(sensor.expect(kind::PUBACK).reason(), 0x83);
+    let spans = next_spans(&bodies, 3);
+    let publish = named(&spans, "publish");
+    for name in ["send events", "send far"] {
+        assert_eq!(named(&spans, name)["parentSpanId"], publish["spanId"]);
+    }
+    assert_eq!(named(&spans, "send events")["status"]["code"], 1);
+    for refused in [publish, named(&spans, "send far")] {
+        assert_eq!(refused["status"]["code"], 2, "{refused:#}");
+        assert_eq!(attribute(refused, "error.type"), "rejected");
+    }
+}
+
+/// Nobody waits for the sinks at QoS 0, but their spans do.
+#[test]
+fn a_publish_of_qos_0_has_spans_at_its_sinks_too() {
+    let (port, bodies) = collector();
+    let server = start(port);
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    sensor.publish(&Publish::new("traced", b"1").properties(&trace_parent("01")));
+    let spans = next_spans(&bodies, 2);
+    let publish = named(&spans, "publish");
+    assert_eq!(publish["status"], serde_json::json!({}));
+    let sink = named(&spans, "send events");
+    assert_eq!(sink["parentSpanId"], publish["spanId"]);
+    assert_eq!(sink["status"]["code"], 1);
 }
 
 #[test]
@@ -124,10 +216,7 @@ fn a_trace_that_is_not_sampled_passes_untouched() {
     // What has ended is sent before the server does.
     server.terminate();
     assert!(server.wait().success());
-    let spans = next_spans(&bodies);
-    assert_eq!(spans.len(), 1);
-    assert!(
-        spans[0]["attributes"].to_string().contains("\"traced\""),
-        "{spans:?}"
-    );
+    let spans = next_spans(&bodies, 2);
+    let publish = named(&spans, "publish");
+    assert_eq!(attribute(publish, "messaging.destination.name"), "traced");
 }

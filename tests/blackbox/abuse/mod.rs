@@ -19,7 +19,7 @@ use crate::harness::documents::{SENDER_PASSWORD, device};
 use crate::wire::{Client, Connect, Version};
 
 /// Round trips of one window.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 300;
 /// Windows of each kind.
 const WINDOWS: usize = 3;
 /// What is measured is tried again this often: a build beside the tests may take the machine.

@@ -4,6 +4,7 @@ use nix::errno::Errno;
 
 use super::machine::Machine;
 use crate::harness::documents::APP;
+use crate::harness::recovery::Recovery;
 use crate::wire::{Client, Publish, Version, kind};
 
 #[test]
@@ -30,7 +31,9 @@ fn a_disk_that_fails_or_may_only_be_read_stops_acknowledgements_until_it_is_well
         assert_eq!(refused.status, 503, "{}", refused.text());
 
         machine.fail_disk(0);
+        let recovery = Recovery::begin();
         let acknowledged = sensor.expect(kind::PUBACK);
+        recovery.end("a disk that fails");
         assert_eq!((acknowledged.id(), acknowledged.reason()), (2, 0));
         server
             .log()
@@ -65,5 +68,8 @@ fn a_slow_disk_slows_acknowledgements_and_nothing_else() {
         assert_eq!(sensor.expect(kind::PUBACK).id(), id);
     }
     machine.slow_disk(0);
-    server.wait_published(APP, 50);
+    let recovery = Recovery::begin();
+    assert_eq!(sensor.publish_1("t", b"1").reason(), 0);
+    recovery.end("a slow disk");
+    server.wait_published(APP, 51);
 }

@@ -8,6 +8,7 @@ use std::thread;
 use super::machine::{Left, Machine};
 use crate::harness::Server;
 use crate::harness::documents::{APP, SENDER_PASSWORD, device, user};
+use crate::harness::recovery::Recovery;
 use crate::wire::load::{Id, publish_all};
 use crate::wire::{Client, Connect, Version};
 
@@ -45,7 +46,11 @@ fn everything_acknowledged_survives_a_power_cut_whatever_the_disk_kept_of_the_re
         for (databases, ahead) in IMAGES {
             machine.set_durable(&durable);
             machine.cut_power(databases, ahead);
+            let recovery = Recovery::begin();
             server.start_again();
+            let mut first = Client::device(&server, Version::V5, "sensor01");
+            assert_eq!(first.publish_1("first", b"[9,9]").reason(), 0);
+            recovery.end("a power cut");
             let stored = stored(&server);
             let missing = acknowledged.difference(&stored).count();
             assert_eq!(

@@ -10,7 +10,7 @@ use axum::routing::post;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::{OUTAGES, check, publish_through, server};
+use super::{OUTAGES, Outage, check, publish_through, server};
 use crate::harness::documents::RECEIVER_TOKEN;
 use crate::harness::ports;
 
@@ -59,12 +59,14 @@ fn nothing_acknowledged_is_lost_when_the_receiver_is_killed_three_times() {
         "type = \"http\"\nurl = \"http://127.0.0.1:{port}/in\"\nmode = \"batch\"\n\
          bearer_token = \"{RECEIVER_TOKEN}\"\n"
     ));
-    publish_through(&server, || {
-        if let Some(running) = receiver.take() {
-            running.shutdown_background();
+    publish_through(&server, |outage| match outage {
+        Outage::Begins => {
+            if let Some(running) = receiver.take() {
+                running.shutdown_background();
+            }
+            server.wait_not_ready("sink far: application app: ");
         }
-        server.wait_not_ready("sink far: application app: ");
-        receiver = Some(start(port, &kept));
+        Outage::Ends => receiver = Some(start(port, &kept)),
     });
     server.wait_ready();
     // A batch that was kept and not answered comes again.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 
-use super::relay::Relay;
-use super::{OUTAGES, TOTAL, check, publish_through, server};
+use super::{OUTAGES, Outage, TOTAL, check, publish_through, server};
 use crate::harness::ports;
 use crate::tools::kafka;
+use crate::tools::relay::Relay;
 
 const TOPIC: &str = "events-app";
 
@@ -18,15 +17,17 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_cut_off_three_time
     let (port, front) = (ports::free(), ports::free());
     let _broker = kafka::start(port, front);
     let relay = Relay::start(front, port);
-    kafka::make_topic(front, TOPIC);
+    kafka::make_topic(&kafka::client(front), TOPIC);
     let server = server(&format!(
         "type = \"kafka\"\nbrokers = \"127.0.0.1:{front}\"\n\
          [sinks.properties]\n\"reconnect.backoff.max.ms\" = 500\n"
     ));
-    publish_through(&server, || {
-        relay.cut();
-        server.wait_not_ready("sink far: ");
-        relay.mend();
+    publish_through(&server, |outage| match outage {
+        Outage::Begins => {
+            relay.cut();
+            server.wait_not_ready("sink far: ");
+        }
+        Outage::Ends => relay.mend(),
     });
     server.wait_ready();
     let arrived = read_all(front);
@@ -35,16 +36,7 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_cut_off_three_time
 }
 
 fn read_all(port: u16) -> Vec<Vec<u8>> {
-    let consumer: BaseConsumer = kafka::client(port)
-        .set("group.id", "check")
-        .set("session.timeout.ms", "2000")
-        .create()
-        .unwrap();
-    let mut start = TopicPartitionList::new();
-    start
-        .add_partition_offset(TOPIC, 0, Offset::Beginning)
-        .unwrap();
-    consumer.assign(&start).unwrap();
+    let consumer = kafka::read(kafka::client(port), TOPIC);
     let (_, end) = consumer
         .fetch_watermarks(TOPIC, 0, Duration::from_secs(30))
         .unwrap();

@@ -5,7 +5,6 @@ mod http;
 mod kafka;
 mod mqtt;
 mod nats;
-mod relay;
 mod silent;
 
 use std::collections::HashMap;
@@ -16,6 +15,8 @@ use serde_json::Value;
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, SENDER_PASSWORD, device};
+use crate::harness::recovery::Recovery;
+use crate::harness::wait;
 use crate::wire::load::{Id, publish_all};
 use crate::wire::{Client, Connect, Version};
 
@@ -38,8 +39,17 @@ fn server(sink: &str) -> Server {
         .start_with(APP, &devices)
 }
 
-/// Publishes all, and calls `outage` at each of [`OUTAGES`]; returns when all is acknowledged.
-fn publish_through(server: &Server, outage: impl FnMut() + Send) {
+/// What the test's system is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outage {
+    /// Go away, and wait until the server has noticed.
+    Begins,
+    /// Come back.
+    Ends,
+}
+
+/// Publishes all, with an outage at each of [`OUTAGES`]; returns when all is acknowledged.
+fn publish_through(server: &Server, outage: impl FnMut(Outage) + Send) {
     let acknowledged = AtomicUsize::new(0);
     let numbers: Vec<u16> = (1..=PER_CONNECTION).collect();
     thread::scope(|scope| {
@@ -58,10 +68,14 @@ fn publish_through(server: &Server, outage: impl FnMut() + Send) {
         }
         let mut outage = outage;
         for at in OUTAGES {
-            crate::harness::wait::until("acknowledgements", || {
-                (acknowledged.load(Ordering::Relaxed) >= at).then_some(())
-            });
-            outage();
+            let count = || acknowledged.load(Ordering::Relaxed);
+            wait::until("acknowledgements", || (count() >= at).then_some(()));
+            outage(Outage::Begins);
+            let before = standing_still(count);
+            outage(Outage::Ends);
+            let recovery = Recovery::begin();
+            wait::until("acknowledgements", || (count() > before).then_some(()));
+            recovery.end("an outage of the sink");
         }
     });
     assert_eq!(
@@ -69,6 +83,17 @@ fn publish_through(server: &Server, outage: impl FnMut() + Send) {
         TOTAL,
         "connections end only when everything is acknowledged"
     );
+}
+
+/// A count once it has not changed for a while.
+fn standing_still(count: impl Fn() -> usize) -> usize {
+    let (mut last, mut looks) = (count(), 0);
+    wait::until("a count that stands still", || {
+        let now = count();
+        looks = if now == last { looks + 1 } else { 0 };
+        last = now;
+        (looks == 10).then_some(now)
+    })
 }
 
 /// What arrived: all that was acknowledged, the first of each in its sender's order.

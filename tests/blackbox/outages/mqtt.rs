@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::relay::Relay;
-use super::{CONNECTIONS, OUTAGES, TOTAL, check, publish_through, server};
+use super::{CONNECTIONS, OUTAGES, Outage, TOTAL, check, publish_through, server};
 use crate::harness::{ports, wait};
 use crate::tools::broker::Broker;
+use crate::tools::relay::Relay;
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_broker_is_cut_off_three_times() {
@@ -19,10 +19,12 @@ fn nothing_acknowledged_is_lost_when_the_broker_is_cut_off_three_times() {
         "type = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\nwindow = {WINDOW}\n\
          topic = \"events/{{sender}}/{{channel}}\"\n"
     ));
-    publish_through(&server, || {
-        relay.cut();
-        server.wait_not_ready("sink far: application app: ");
-        relay.mend();
+    publish_through(&server, |outage| match outage {
+        Outage::Begins => {
+            relay.cut();
+            server.wait_not_ready("sink far: application app: ");
+        }
+        Outage::Ends => relay.mend(),
     });
     server.wait_ready();
 

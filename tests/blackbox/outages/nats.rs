@@ -8,7 +8,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::{self, stream};
 use nix::sys::signal::Signal;
 
-use super::{TOTAL, check, publish_through, server};
+use super::{Outage, TOTAL, check, publish_through, server};
 use crate::harness::documents::{APP, SENDER_PASSWORD};
 use crate::harness::ports;
 use crate::harness::process::Process;
@@ -38,11 +38,13 @@ fn nothing_acknowledged_is_lost_when_nats_is_killed_three_times() {
     let server = server(&format!(
         "type = \"nats\"\nservers = [\"nats://127.0.0.1:{port}\"]\ntimeout = \"2s\"\n"
     ));
-    publish_through(&server, || {
-        nats.signal(Signal::SIGKILL);
-        nats.reap();
-        server.wait_not_ready("sink far: application app: ");
-        nats = start(port, folder.path());
+    publish_through(&server, |outage| match outage {
+        Outage::Begins => {
+            nats.signal(Signal::SIGKILL);
+            nats.reap();
+            server.wait_not_ready("sink far: application app: ");
+        }
+        Outage::Ends => nats = start(port, folder.path()),
     });
     server.wait_ready();
 

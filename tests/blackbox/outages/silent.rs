@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 
 use super::http::{self, Kept};
-use super::relay::Relay;
 use super::{nats, server};
 use crate::harness::documents::{APP, RECEIVER_TOKEN, SENDER_PASSWORD};
+use crate::harness::recovery::Recovery;
 use crate::harness::{Server, ports, wait};
 use crate::tools::broker::Broker;
+use crate::tools::relay::Relay;
 use crate::wire::{Client, Connect, Publish, Version, kind};
 
 /// Publishes before, while and after the sink is silent; `arrived` gives the numbers that got there.
@@ -35,9 +36,11 @@ fn publish_through_silence(
     // Alive, and not told that anything was taken.
     sensor.ping();
     relay.mend();
+    let recovery = Recovery::begin();
     for id in 21..=40 {
         assert_eq!(sensor.expect(kind::PUBACK).id(), id);
     }
+    recovery.end("a sink's silence");
     server.wait_ready();
     let expected: HashSet<u64> = (1..=40).collect();
     wait::until("everything to arrive", || {

@@ -162,6 +162,14 @@ fn the_lowest_version_and_the_suites_can_be_chosen() {
     assert!(s_client(&server, &["-tls1_2"]).contains("(NONE)"));
     assert!(s_client(&server, &["-tls1_3"]).contains("New, TLSv1.3"));
 
+    // Of what both have, SHA-256; but whoever likes ChaCha20 best has it.
+    let suites = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    let chosen = s_client(&server, &["-tls1_3", "-ciphersuites", suites]);
+    assert!(chosen.contains("TLS_AES_128_GCM_SHA256"), "{chosen}");
+    let suites = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    let chosen = s_client(&server, &["-tls1_3", "-ciphersuites", suites]);
+    assert!(chosen.contains("TLS_CHACHA20_POLY1305_SHA256"), "{chosen}");
+
     let one = "cipher_suites = [\"TLS_CHACHA20_POLY1305_SHA256\"]\nminimum_version = \"1.3\"\n";
     let server = builder(&authority, one).start_shared();
     assert!(s_client(&server, &["-tls1_3"]).contains("TLS_CHACHA20_POLY1305_SHA256"));

@@ -4,9 +4,14 @@ use std::process::{Command, Stdio};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::harness::process::Process;
 use crate::harness::wait;
+
+/// What the tests' own clients say they are, so that a relay can tell them apart.
+pub(crate) const CLIENT: &str = "landfall-tests";
 
 /// The broker keeps everything in memory, so it is its network that fails in tests. Clients are sent to `relay`.
 pub(crate) fn start(port: u16, relay: u16) -> Process {
@@ -27,13 +32,27 @@ pub(crate) fn start(port: u16, relay: u16) -> Process {
 pub(crate) fn client(port: u16) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
+    config.set("client.id", CLIENT);
     config
 }
 
+/// Reads a topic of one partition from its beginning, as a client of these settings.
+pub(crate) fn read(mut config: ClientConfig, topic: &str) -> BaseConsumer {
+    config.set("group.id", "check");
+    config.set("session.timeout.ms", "2000");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut start = TopicPartitionList::new();
+    start
+        .add_partition_offset(topic, 0, Offset::Beginning)
+        .unwrap();
+    consumer.assign(&start).unwrap();
+    consumer
+}
+
 /// Makes a topic of one partition, when the broker is there.
-pub(crate) fn make_topic(port: u16, name: &str) {
+pub(crate) fn make_topic(client: &ClientConfig, name: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let admin: AdminClient<_> = client(port).create().unwrap();
+    let admin: AdminClient<_> = client.create().unwrap();
     let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));
     let options = AdminOptions::new();
     wait::until("the topic", || {

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod browser;
+pub(crate) mod certificates;
 pub(crate) mod front;
 pub(crate) mod kafka;
 pub(crate) mod mosquitto;
@@ -12,4 +13,5 @@ pub(crate) mod node;
 pub(crate) mod openssl;
 pub(crate) mod paho;
 pub(crate) mod postgres;
+pub(crate) mod relay;
 pub(crate) mod sasl;

@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{Client, HeaderMap, Message, Request, Subscriber};
+use futures_util::{FutureExt as _, StreamExt as _};
 use nix::sys::signal::Signal;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -11,6 +12,9 @@ use tokio::task::JoinHandle;
 use crate::harness::ports;
 use crate::harness::process::Process;
 use crate::harness::wait::DEADLINE;
+
+/// What is published to some subjects.
+pub(crate) struct Watch(Subscriber);
 
 /// The server, and a client of it.
 pub(crate) struct Nats {
@@ -36,6 +40,10 @@ impl Nats {
         }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -43,11 +51,6 @@ impl Nats {
     /// The configuration of an instance that has others beside it.
     pub(crate) fn cluster(&self) -> String {
         format!("[cluster]\nservers = [\"{}\"]", self.url())
-    }
-
-    pub(crate) fn restart(&mut self) {
-        self.kill();
-        self.start_again();
     }
 
     pub(crate) fn kill(&mut self) {
@@ -102,6 +105,33 @@ impl Nats {
         // One that was on its way when the server died has no reply.
         let asked = self.ask_within(Duration::from_secs(2), subject, &[], b"");
         self.runtime.block_on(asked).expect("no panic").is_ok()
+    }
+
+    /// Watches subjects, which may have wildcards.
+    pub(crate) fn watch(&self, subjects: &str) -> Watch {
+        let watching = async {
+            let subscriber = self.client.subscribe(subjects.to_owned()).await.unwrap();
+            self.client.flush().await.unwrap();
+            subscriber
+        };
+        Watch(self.runtime.block_on(watching))
+    }
+
+    /// How many messages have come since the last call.
+    pub(crate) fn seen(&self, watch: &mut Watch) -> usize {
+        let look = async {
+            // What the server has passed on before comes before this.
+            let inbox = self.client.new_inbox();
+            let mut last = self.client.subscribe(inbox.clone()).await.unwrap();
+            self.client.publish(inbox, "".into()).await.unwrap();
+            last.next().await.unwrap();
+            let mut count = 0;
+            while let Some(Some(_)) = watch.0.next().now_or_never() {
+                count += 1;
+            }
+            count
+        };
+        self.runtime.block_on(look)
     }
 
     /// Publishes without asking for a reply.

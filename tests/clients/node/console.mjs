@@ -52,6 +52,7 @@ async function run() {
   await logIn();
   await readEvents();
   await sendCommand();
+  await lookBack();
   await create();
   await useKeyboard();
   await wearColours();
@@ -125,6 +126,22 @@ async function sendCommand() {
   await page.enter("input[name=command]", "reboot");
   await page.press("Enter");
   await page.says("Not connected");
+}
+
+/// A device's page begins with its newest events, whatever other devices said since, and goes back.
+async function lookBack() {
+  const rows = `document.querySelectorAll('.single button.event').length`;
+  await page.visit(`${url}#/apps/app/events`);
+  say("ready to look back");
+  await page.says('{"n":119}');
+  await page.visit(`${url}#/apps/app/devices/sensor02`);
+  await page.until(`document.querySelector('.single')?.innerText.includes('{"n":119}')`, "the newest event");
+  await page.until(`${rows} === 50`, "a page of events");
+  await page.click(".single button", "Older events");
+  await page.until(`${rows} === 100`, "a further page of events");
+  await page.click(".single button", "Older events");
+  await page.until(`${rows} === 120 && document.querySelector('.single .toolbar:last-child').hidden`, "the oldest event");
+  say("looked back");
 }
 
 async function create() {

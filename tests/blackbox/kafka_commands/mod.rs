@@ -1,132 +1,23 @@
 //! Commands that come by Kafka, and their outcomes on the reply topic.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod broker;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
-use rdkafka::{Offset, TopicPartitionList};
-use serde_json::{Value, json};
+use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use serde_json::json;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
 use crate::harness::ports;
-use crate::harness::process::Process;
-use crate::harness::wait::{DEADLINE, until};
+use crate::harness::recovery::Recovery;
 use crate::tools::kafka;
-use crate::wire::encode::correlation;
+use crate::tools::relay::Relay;
+use crate::wire::encode::{acknowledgement, correlation};
 use crate::wire::{Client, Publish, Version, kind};
-
-/// A broker, who sends commands to it, and who reads the outcomes.
-struct Kafka {
-    port: u16,
-    producer: ThreadedProducer<DefaultProducerContext>,
-    outcomes: BaseConsumer,
-    _broker: Process,
-}
-
-/// Attributes, content type as `content-type`, and data.
-#[derive(Debug)]
-struct Outcome {
-    attributes: BTreeMap<String, String>,
-    data: Vec<u8>,
-}
-
-impl Kafka {
-    fn start() -> Self {
-        let port = ports::free();
-        let broker = kafka::start(port, port);
-        kafka::make_topic(port, "commands");
-        kafka::make_topic(port, "outcomes");
-        let outcomes: BaseConsumer = kafka::client(port)
-            .set("group.id", "check")
-            .set("session.timeout.ms", "2000")
-            .create()
-            .unwrap();
-        let mut start = TopicPartitionList::new();
-        start
-            .add_partition_offset("outcomes", 0, Offset::Beginning)
-            .unwrap();
-        outcomes.assign(&start).unwrap();
-        Self {
-            port,
-            producer: kafka::client(port).create().unwrap(),
-            outcomes,
-            _broker: broker,
-        }
-    }
-
-    fn source(&self) -> String {
-        format!(
-            "[[command_sources]]\nname = \"kafka\"\ntype = \"kafka\"\n\
-             brokers = \"127.0.0.1:{}\"\nreply_topic = \"outcomes\"\n\
-             [command_sources.properties]\n\"session.timeout.ms\" = 2000\n\
-             \"auto.offset.reset\" = \"earliest\"",
-            self.port
-        )
-    }
-
-    fn server(&self) -> Server {
-        Server::builder().settings(&self.source()).start_shared()
-    }
-
-    /// Sends a command in binary mode; its id is its name.
-    fn send(&self, device: &str, command: &str, more: &[(&str, &str)], data: &[u8]) {
-        let least = [
-            ("ce_specversion", "1.0"),
-            ("ce_type", "set"),
-            ("ce_source", "urn:test"),
-            ("ce_id", command),
-            ("ce_application", APP),
-            ("ce_device", device),
-            ("ce_subject", command),
-        ];
-        let mut headers = OwnedHeaders::new();
-        for (key, value) in least.iter().chain(more) {
-            headers = headers.insert(Header {
-                key,
-                value: Some(*value),
-            });
-        }
-        self.produce(device, headers, data);
-    }
-
-    fn produce(&self, key: &str, headers: OwnedHeaders, data: &[u8]) {
-        let record = BaseRecord::to("commands").key(key).payload(data);
-        let sent = self.producer.send(record.headers(headers));
-        sent.map_err(|(error, _)| error).unwrap();
-        self.producer.flush(DEADLINE).unwrap();
-    }
-
-    /// The next outcome.
-    #[track_caller]
-    fn outcome(&self) -> Outcome {
-        until("an outcome", || {
-            let message = self.outcomes.poll(Duration::from_millis(100))?.ok()?;
-            let headers = message.headers().expect("headers").iter();
-            let attributes = headers.map(|header| {
-                let value = header.value.expect("a value");
-                let value = String::from_utf8_lossy(value).into_owned();
-                (header.key.to_owned(), value)
-            });
-            Some(Outcome {
-                attributes: attributes.collect(),
-                data: message.payload().unwrap_or_default().to_vec(),
-            })
-        })
-    }
-
-    /// The next outcome is this command's; what it says.
-    #[track_caller]
-    fn expect(&self, command: &str, outcome: &str) -> Value {
-        let told = self.outcome();
-        assert_eq!(told.attributes["ce_commandid"], command, "{told:?}");
-        assert_eq!(told.attributes["ce_outcome"], outcome, "{told:?}");
-        assert_eq!(told.attributes["ce_type"], "io.drogue.command.outcome.v1");
-        serde_json::from_slice(&told.data).expect("JSON")
-    }
-}
+pub(crate) use broker::Kafka;
+use broker::{Producer, send};
 
 fn subscribed(server: &Server, device: &str) -> Client {
     let mut client = Client::device(server, Version::V5, device);
@@ -262,19 +153,7 @@ fn what_was_under_way_when_the_process_died_is_taken_again_and_what_was_done_is_
     sensor.take_command();
     kafka.expect("done", "acknowledged");
     // Its offset is committed a moment later; another command shows nothing of that, so ask.
-    let committed: BaseConsumer = kafka::client(kafka.port)
-        .set("group.id", "landfall")
-        .create()
-        .unwrap();
-    until("the commit", || {
-        let mut list = TopicPartitionList::new();
-        list.add_partition("commands", 0);
-        let list = committed
-            .committed_offsets(list, Duration::from_secs(5))
-            .ok()?;
-        let offset = list.find_partition("commands", 0)?.offset();
-        (offset == Offset::Offset(1)).then_some(())
-    });
+    kafka.wait_committed(1);
     kafka.send("sensor01", "open", &[("ce_timeout", "60")], b"");
     // Delivered, and not acknowledged when the process dies.
     sensor.expect(kind::PUBLISH);
@@ -286,4 +165,110 @@ fn what_was_under_way_when_the_process_died_is_taken_again_and_what_was_done_is_
     kafka.send("sensor01", "next", &[], b"");
     assert_eq!(sensor.take_command().topic, "command/inbox//next");
     kafka.expect("next", "acknowledged");
+}
+
+#[test]
+fn commands_of_an_outage_arrive_after_it_once_and_their_outcomes_are_told() {
+    let (port, front) = (ports::free(), ports::free());
+    let broker = kafka::start(port, front);
+    // Only the server is cut off.
+    let relay = Relay::start_sparing(front, port, Some(kafka::CLIENT));
+    let kafka = Kafka::of(broker, front, kafka::client(front));
+    let server = kafka.server();
+    let mut sensor = subscribed(&server, "sensor01");
+    kafka.send("sensor01", "before", &[], b"");
+    sensor.take_command();
+    kafka.expect("before", "acknowledged");
+    kafka.wait_committed(1);
+    server.wait_source("far", 1);
+    kafka.send("sensor01", "open", &[("ce_timeout", "60")], b"");
+    let open = sensor.expect(kind::PUBLISH).delivery(Version::V5);
+
+    let mark = server.log().mark();
+    relay.cut();
+    server.wait_source("far", 0);
+    let away = ["the command source is away", "no connection to the brokers"];
+    server.log().wait_for(mark, &away);
+    // Devices are served all the same.
+    server.wait_ready();
+    sensor.send(&acknowledgement(0x40, open.id.expect("QoS 1")));
+    sensor.ping();
+    for command in ["during-1", "during-2"] {
+        kafka.send("sensor01", command, &[], b"");
+    }
+    relay.mend();
+    let recovery = Recovery::begin();
+    for command in ["during-1", "during-2"] {
+        let topic = format!("command/inbox//{command}");
+        assert_eq!(sensor.take_command().topic, topic);
+    }
+    recovery.end("an outage of a Kafka command source");
+    server.wait_source("far", 1);
+    server
+        .log()
+        .wait_for(mark, &["the command source takes commands"]);
+    for command in ["open", "during-1", "during-2"] {
+        kafka.expect(command, "acknowledged");
+    }
+    // None comes twice, neither now nor after a restart: the broker knows that all five are done.
+    kafka.send("sensor01", "after", &[], b"");
+    assert_eq!(sensor.take_command().topic, "command/inbox//after");
+    kafka.expect("after", "acknowledged");
+    kafka.wait_committed(5);
+}
+
+/// Brokers that refuse are played: the one that is real lets everybody in.
+#[test]
+fn a_source_that_its_group_does_not_let_in_says_so_and_says_when_it_does() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("commands", 1, 1).unwrap();
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+    // More than it asks for in the time of this test.
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &[refusal; 1000]);
+    let brokers = cluster.bootstrap_servers();
+    let server = Server::builder()
+        .settings(&format!(
+            "[[command_sources]]\nname = \"far\"\ntype = \"kafka\"\n\
+             brokers = \"{brokers}\"\n[command_sources.properties]\n\
+             \"auto.offset.reset\" = \"earliest\"\n"
+        ))
+        .start_shared();
+    let mut sensor = subscribed(&server, "sensor01");
+    let away = [
+        "the command source is away",
+        "the brokers do not let it into its consumer group",
+    ];
+    server.log().wait_for(0, &away);
+    server.wait_source("far", 0);
+    let mark = server.log().mark();
+    cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
+    let takes = ["the command source takes commands"];
+    server.log().wait_for(mark, &takes);
+    server.wait_source("far", 1);
+    let said = server.log().lines();
+    let said = said.iter().filter(|line| line.contains(away[1]));
+    assert_eq!(said.count(), 1, "once");
+
+    let mut producer = ClientConfig::new();
+    producer.set("bootstrap.servers", &brokers);
+    let producer: Producer = producer.create().unwrap();
+    send(&producer, "sensor01", "set", &[], b"21");
+    assert_eq!(sensor.take_command().topic, "command/inbox//set");
+}
+
+#[test]
+fn a_source_that_is_restarted_in_order_takes_commands_again_and_none_twice() {
+    let kafka = Kafka::start();
+    let mut server = kafka.server();
+    for round in 0..3 {
+        let mut sensor = subscribed(&server, "sensor01");
+        let command = format!("set-{round}");
+        kafka.send("sensor01", &command, &[], b"");
+        let topic = format!("command/inbox//{command}");
+        assert_eq!(sensor.take_command().topic, topic);
+        kafka.expect(&command, "acknowledged");
+        server.terminate();
+        assert!(server.wait().success());
+        server.start_again();
+    }
 }
