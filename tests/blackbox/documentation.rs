@@ -320,13 +320,19 @@ fn dependencies_point_one_way() {
 }
 
 #[test]
-fn the_protocol_has_no_sockets_runtime_or_clock() {
-    let source = repository().join("endpoint/protocol");
+fn protocol_and_preamble_have_no_sockets_runtime_or_clock() {
+    for crate_folder in ["endpoint/protocol", "endpoint/preamble"] {
+        expect_no_surroundings(&repository().join(crate_folder));
+    }
+}
+
+fn expect_no_surroundings(source: &Path) {
     let manifest = fs::read_to_string(source.join("Cargo.toml")).unwrap();
     let (_, dependencies) = manifest.split_once("\n[dependencies]").unwrap();
     let dependencies = dependencies.split("\n[").next().unwrap();
     for forbidden in ["tokio", "mio", "futures", "time"] {
-        assert!(!dependencies.contains(forbidden), "{forbidden}");
+        let forbids = !dependencies.contains(forbidden);
+        assert!(forbids, "{}: {forbidden}", source.display());
     }
     let mut folders = vec![source.join("src")];
     while let Some(folder) = folders.pop() {

@@ -87,7 +87,7 @@ const SECTIONS: &[&Section] = &[
 const HEAD: &str = "# Configuration\n\
  \n\
  `landfall serve --config FILE` reads one TOML file, once, at start. \
- [deploy/landfall.toml](../deploy/landfall.toml) is a sample that shows every key. `landfall \
+ [deploy/landfall.toml](../deploy/landfall.toml) is a sample for one server. `landfall \
  check-config FILE` reads a file, with the environment laid over it, says what is wrong or \
  seldom meant, and ends. `landfall config-reference` prints this page, `landfall \
  config-reference sinks.kafka` a part of it.\n\
