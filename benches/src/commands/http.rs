@@ -144,7 +144,8 @@ impl Callers {
 
     fn ring(&self, after: Duration) -> Result<()> {
         // Zero would turn it off.
-        let after = Expiration::OneShot(TimeSpec::from_duration(after.max(Duration::from_nanos(1))));
+        let after =
+            Expiration::OneShot(TimeSpec::from_duration(after.max(Duration::from_nanos(1))));
         let set = self.alarm.set(after, TimerSetTimeFlags::empty());
         set.map_err(|fault| Error::machine("a timer")(fault.into()))
     }

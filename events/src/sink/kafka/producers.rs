@@ -140,7 +140,9 @@ impl Producers {
     /// Looks whether there are brokers. The error is for log and readiness.
     pub(super) fn probe(&mut self) -> Result<(), String> {
         *self.maker.shared.cause() = None;
-        let producer = self.of(false, Instant::now()).map_err(|error| error.to_string())?;
+        let producer = self
+            .of(false, Instant::now())
+            .map_err(|error| error.to_string())?;
         let found = producer.client().fetch_metadata(None, PROBE_TIMEOUT);
         match found {
             Ok(_) => Ok(()),

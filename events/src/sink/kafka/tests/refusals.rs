@@ -27,11 +27,11 @@ fn set_up(more: &[(&str, &str)]) -> (MockCluster<'static, DefaultProducerContext
     (cluster, sink)
 }
 
-fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
+fn numbers(range: Range<u32>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 
-fn publish(connection: &mut Connection, sink: &Remote, range: std::ops::Range<u32>) {
+fn publish(connection: &mut Connection, sink: &Remote, range: Range<u32>) {
     for payload in numbers(range) {
         connection.encode(sink, "temp", payload.as_bytes());
     }
