@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::documents::{APP, password, user};
 use crate::harness::wait::until;
@@ -139,6 +139,26 @@ fn sessions_that_ended_before_the_crash_are_over() {
     connect(&server, "sensor01", "c", Some("gone")).cut();
     let mut all = goodbyes.clone();
     all.extend(["true", "gone", "false"]);
+    wait_story(&server, "sensor01", &all);
+    crash(&mut server);
+    assert_eq!(story(&server, "sensor01"), all);
+}
+
+#[test]
+fn a_session_whose_will_a_rule_drops_is_over_with_it() {
+    let mut server = Server::shared();
+    let rule = json!({ "when": { "isChannel": "noise" }, "then": ["drop"] });
+    server.edit_app(|app| app["spec"]["publish"] = json!({ "rules": [rule] }));
+    let mut other = connect(&server, "sensor01", "other", None);
+    connect(&server, "sensor01", "c", Some("noise")).cut();
+    until("the end of the first", || {
+        let path = format!("/api/connections/v1alpha1/apps/{APP}");
+        let connected = server.api().get(&path).json();
+        (connected.as_array()?.len() == 1).then_some(())
+    });
+    other.publish_1("alive", b"1");
+    other.disconnect();
+    let all = ["true", "alive", "false"];
     wait_story(&server, "sensor01", &all);
     crash(&mut server);
     assert_eq!(story(&server, "sensor01"), all);

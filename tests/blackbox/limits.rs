@@ -1,8 +1,13 @@
 //! Limits: what a connection, and all of them together, may take.
 
+use std::time::Duration;
+
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
+use crate::harness::wait::until;
+use crate::tools::authority::Authority;
 use crate::wire::encode::packet;
+use crate::wire::secure::{Tls, websocket_client};
 use crate::wire::{Client, Connect, Publish, Subscribe, Version, kind};
 
 fn connect(version: Version, client_id: &str) -> Connect {
@@ -22,7 +27,7 @@ fn a_connection_beyond_the_limit_is_told_and_room_comes_back() {
     }
     second.ping();
     first.disconnect();
-    crate::harness::wait::until("room for another connection", || {
+    until("room for another connection", || {
         let (_, connack) = Client::connect(&server, &connect(Version::V5, "3"));
         (connack.reason() == 0).then_some(())
     });
@@ -165,4 +170,40 @@ fn an_oversized_packet_of_a_client_not_logged_in_is_not_waited_for() {
     let mut stranger = Client::open(server.mqtt(), Version::V311);
     stranger.send(&packet(0x10, &vec![0; 70_000])[..100]);
     stranger.expect_closed();
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_sent_away_over_every_transport() {
+    let authority = Authority::root("root");
+    let issued = authority.server(&["localhost"]);
+    let server = Server::builder()
+        .settings("[limits]\nstall_timeout = \"1s\"")
+        .file("server.pem", &issued.chain)
+        .file("server.key", &issued.key)
+        .also_listen(
+            "tls",
+            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
+        )
+        .also_listen("ws", "transport = \"websocket\"")
+        .start_shared();
+    let tls = Tls::trusting(&authority.pem);
+    let clients = [
+        Client::open(server.mqtt(), Version::V311),
+        tls.open(server.address("tls"), Version::V311),
+        websocket_client(server.address("ws"), Version::V311),
+    ];
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let connack = client.log_in(&connect(Version::V311, &number.to_string()));
+        assert_eq!(connack.reason(), 0);
+        let patience = Some(Duration::from_millis(200));
+        client.stream().set_write_timeout(patience).unwrap();
+        // Until the server reads no more, or has gone.
+        let pings = [0xC0, 0].repeat(10_000);
+        while client.try_send(&pings).is_ok() {}
+        let path = format!("/api/connections/v1alpha1/apps/{APP}");
+        until("the end of the connection", || {
+            let connected = server.api().get(&path).json();
+            connected.as_array()?.is_empty().then_some(())
+        });
+    }
 }

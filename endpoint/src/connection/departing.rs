@@ -93,7 +93,7 @@ impl Departing<'_> {
             None => self.publish_will(will).await,
         };
         match published {
-            Ok(()) => Some(self.last),
+            Ok(is_event) => is_event.then_some(self.last),
             Err(cause) => {
                 let link = self.link;
                 WillDropped { link, cause }.emit(&self.shared.telemetry);
@@ -102,8 +102,9 @@ impl Departing<'_> {
         }
     }
 
-    /// By the same rules as a publish `[MQTT-3.1.2-8]`. `Err`: why it was not, for log and metric.
-    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<(), &'static str> {
+    /// By the same rules as a publish `[MQTT-3.1.2-8]`, which may say that it leaves no event (`false`).
+    /// `Err`: why it was not published, for log and metric.
+    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<bool, &'static str> {
         let room = room_comes(self.link, self.uplink);
         if tokio::time::timeout(self.patience, room).await.is_err() {
             return Err("no_room");
@@ -134,11 +135,12 @@ impl Departing<'_> {
         match verdict {
             Verdict::Taken => {
                 self.shared.telemetry.publishes_taken.inc();
-                Ok(())
+                Ok(true)
             }
             Verdict::Dropped => {
                 self.shared.telemetry.publishes_forgotten.inc();
-                Ok(())
+                // No sink will tell of it.
+                Ok(false)
             }
             Verdict::Refused(_, because, _) => Err(because.as_str()),
             Verdict::NoRoom | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use landfall_events::event::Timestamp;
@@ -246,10 +246,16 @@ impl<S: Stream> Live<S> {
             }
         }
         self.session.output().clear();
-        // TLS and WebSocket streams keep what the socket did not take.
-        match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
-            Ok(()) => self.troubles.note(|trouble| trouble.unwritten_since = None),
-            Err(_) => self.session.connection_lost(),
+        // TLS and WebSocket streams keep what the socket did not take. How much of it they still have
+        // does not show, so that the whole must leave in the time that a client may take for anything.
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Pending => {
+                self.troubles
+                    .note(|trouble| _ = trouble.unwritten_since.get_or_insert(now));
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(())) => self.troubles.note(|trouble| trouble.unwritten_since = None),
+            Poll::Ready(Err(_)) => self.session.connection_lost(),
         }
         Poll::Ready(())
     }

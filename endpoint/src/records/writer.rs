@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::database::Database;
 use super::{Epoch, RecordError, SessionRecord};
 
-/// Most records of one transaction: it bounds how long the first of them waits.
+/// Most records that one transaction writes, and most that it removes: it bounds how long the first of
+/// them waits.
 const MOST: usize = 4_096;
 /// Between the beginnings of two transactions, at least. Each costs a fraction of a millisecond of CPU
 /// whatever is in it: while connects storm, they share.
@@ -51,7 +52,7 @@ pub(super) fn run(mut database: Database, orders: &Receiver<Order>) {
     loop {
         group.collect(orders, &pace);
         pace = Pace::after(Instant::now());
-        let failed = match database.commit(group.records(), &group.forget) {
+        let failed = match database.commit(group.records(), group.forgets()) {
             Ok(()) => {
                 group.committed();
                 false
@@ -124,6 +125,11 @@ impl Group {
         self.enter.iter().map(|(record, _)| &**record)
     }
 
+    /// What this transaction removes: after a failure more may wait.
+    fn forgets(&self) -> &[Epoch] {
+        self.forget.get(..MOST).unwrap_or(&self.forget)
+    }
+
     /// Waits for an order, and takes all that come until a transaction is due.
     fn collect(&mut self, orders: &Receiver<Order>, pace: &Pace) {
         if self.size() == 0 && !self.closing {
@@ -134,14 +140,14 @@ impl Group {
         }
         let mut known = 0;
         loop {
-            while self.size() < MOST
+            while self.enter.len() < MOST
                 && let Ok(order) = orders.try_recv()
             {
                 self.add(order);
             }
             let more_come = std::mem::replace(&mut known, self.size()) < self.size();
             let wait = pace.wait(Instant::now(), self, more_come);
-            if wait.is_zero() || self.closing || self.size() >= MOST {
+            if wait.is_zero() || self.closing || self.enter.len() >= MOST {
                 return;
             }
             // Asleep rather than at the channel, where every order would wake this thread.
@@ -162,7 +168,8 @@ impl Group {
     }
 
     fn committed(&mut self) {
-        self.forget.clear();
+        let forgotten = self.forgets().len();
+        self.forget.drain(..forgotten);
         for (record, told) in self.enter.drain(..) {
             if told.send(Ok(())).is_err() {
                 // Whoever asked is gone: there will be no such session.
@@ -269,6 +276,29 @@ mod tests {
         let first = vec![Order::Forget(1), Order::Forget(2)];
         let pace = pace(Duration::ZERO, FAR);
         assert_eq!(collected(first, vec![enter()], &pace), (1, 2));
+    }
+
+    #[test]
+    fn however_many_are_to_be_forgotten_records_are_taken_and_the_end_is_heard() {
+        let mut group = Group {
+            forget: vec![1; 2 * MOST + 1],
+            ..Group::default()
+        };
+        let (sender, orders) = mpsc::channel();
+        sender.send(enter()).unwrap();
+        group.collect(&orders, &pace(Duration::ZERO, FAR));
+        assert_eq!(group.enter.len(), 1);
+        let mut left = Vec::new();
+        for _ in 0..3 {
+            group.committed();
+            left.push(group.forget.len());
+        }
+        // The record's own is among them: nobody waited for it.
+        assert_eq!(left, [MOST + 2, 2, 0]);
+        group.forget = vec![1; 2 * MOST];
+        sender.send(Order::Close).unwrap();
+        group.collect(&orders, &pace(FAR, FAR));
+        assert!(group.closing);
     }
 
     #[test]

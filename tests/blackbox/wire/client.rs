@@ -127,10 +127,13 @@ impl Client {
 
     /// Sends bytes. A connection that the server has closed meanwhile shows at the next receive.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let _ = self
-            .stream
-            .write_all(bytes)
-            .and_then(|()| self.stream.flush());
+        let _ = self.try_send(bytes);
+    }
+
+    /// Sends bytes, as far as the socket takes them.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// What comes next.

@@ -133,18 +133,21 @@ fn an_event_that_the_brokers_find_too_large_is_refused_alone() {
 fn events_in_a_batch_that_is_invalid_are_judged_one_by_one() {
     let (cluster, sink) = set_up(&full("20"));
     let mut connection = Connection::new("app", "device");
+    // The first in a partition is waited for.
+    publish(&mut connection, &sink, 0..1);
+    connection.recorder.wait_accepted(1);
     // All of the batch, and then its second event.
     cluster.request_errors(RDKafkaApiKey::Produce, &[INVALID, FINE, INVALID]);
-    publish(&mut connection, &sink, 0..20);
-    connection.recorder.wait_accepted(20);
+    publish(&mut connection, &sink, 1..21);
+    connection.recorder.wait_accepted(21);
     let refused = connection.recorder.told().refused.clone();
-    assert_eq!(refused, [(0, 2, Refusal::Rejected)]);
-    let expected: Vec<String> = numbers(0..20).into_iter().filter(|n| n != "1").collect();
-    let found = read_all(&cluster.bootstrap_servers(), "events", 19);
+    assert_eq!(refused, [(0, 3, Refusal::Rejected)]);
+    let expected: Vec<String> = numbers(0..21).into_iter().filter(|n| n != "2").collect();
+    let found = read_all(&cluster.bootstrap_servers(), "events", 20);
     assert_eq!(found, expected);
     // The next of that sender has no company from the beginning: it would need two errors.
     cluster.request_errors(RDKafkaApiKey::Produce, &[INVALID]);
-    let second = connection.publish(&sink, "temp", b"20");
+    let second = connection.publish(&sink, "temp", b"21");
     connection.recorder.wait_accepted(second);
     assert_eq!(connection.recorder.told().refused.len(), 2);
     // Another's has.
