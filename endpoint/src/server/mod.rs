@@ -322,18 +322,12 @@ async fn drain(shared: &Arc<Shared>) {
             "connections did not end in time"
         );
     }
+    shared.sinks.close(patience).await;
+    // Behind the sinks: what they have accepted need not be said again.
     let shared = Arc::clone(shared);
-    let closing = tokio::task::spawn_blocking(move || {
-        for target in shared.sinks.all().iter() {
-            if let Err(error) = target.sink.close(patience) {
-                tracing::error!(sink = target.sink.name(), %error, "sink not drained");
-            }
-        }
-        // Behind the sinks: what they have accepted need not be said again.
-        shared.records.close();
-    });
+    let closing = tokio::task::spawn_blocking(move || shared.records.close());
     if closing.await.is_err() {
-        tracing::error!("closing the sinks failed");
+        tracing::error!("closing the records of sessions failed");
     }
     tracing::info!("stopped");
 }
