@@ -4,6 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Line;
+
 /// Lines within a window; further ones are left out and counted.
 const LINES: u32 = 200;
 const WINDOW: Duration = Duration::from_secs(10);
@@ -21,8 +23,8 @@ struct Window {
 }
 
 impl LineBudget {
-    /// Whether an event at `now` may have a line. `Some(n)`: it may, and n before it had none.
-    pub(super) fn ask(&self, now: Instant) -> Option<u32> {
+    /// Whether an event at `now` may have a line.
+    pub(super) fn ask(&self, now: Instant) -> Option<Line> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let current = window.get_or_insert(Window {
             since: now,
@@ -37,7 +39,16 @@ impl LineBudget {
             };
         }
         current.spent = current.spent.saturating_add(1);
-        (current.spent <= LINES).then_some(left_out)
+        let left_out = u64::from(left_out);
+        (current.spent <= LINES).then_some(Line { left_out })
+    }
+
+    /// As if the window had passed.
+    #[cfg(test)]
+    pub(super) fn pass_window(&self) {
+        if let Some(window) = &mut *self.window.lock().unwrap() {
+            window.since = window.since.checked_sub(WINDOW).unwrap();
+        }
     }
 }
 
@@ -51,7 +62,9 @@ mod tests {
         let start = Instant::now();
         let lines = (0..1_000).filter(|_| budget.ask(start).is_some()).count();
         assert_eq!(lines, 200);
-        assert_eq!(budget.ask(start + WINDOW), Some(800));
-        assert_eq!(budget.ask(start + WINDOW), Some(0));
+        let line = budget.ask(start + WINDOW).unwrap();
+        assert_eq!(line.left_out(), Some(800));
+        let next = budget.ask(start + WINDOW).unwrap();
+        assert_eq!(next.left_out(), None);
     }
 }

@@ -127,13 +127,38 @@ impl HandshakeFailed {
             .handshakes_failed
             .with_label_values(&[self.transport.as_str(), self.stage.label()])
             .inc();
-        if let Some(left_out) = telemetry.lines.handshakes.ask(Instant::now()) {
+        if let Some(line) = telemetry.lines.handshakes.ask(Instant::now()) {
             tracing::info!(
                 peer = %self.peer,
                 transport = self.transport.as_str(),
                 cause = self.cause,
-                left_out = (left_out > 0).then_some(left_out),
+                left_out = line.left_out(),
                 "handshake failed"
+            );
+        }
+    }
+}
+
+/// A client of a WebSocket, let in or not, broke its rules.
+pub struct WebSocketBroken {
+    /// Where it connects from.
+    pub peer: Peer,
+    /// Of the goodbye (RFC 6455, 7.4.1).
+    pub code: u16,
+    /// For the log.
+    pub cause: &'static str,
+}
+
+impl WebSocketBroken {
+    /// Logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        if let Some(line) = telemetry.lines.web_sockets.ask(Instant::now()) {
+            tracing::info!(
+                peer = %self.peer,
+                code = self.code,
+                cause = self.cause,
+                left_out = line.left_out(),
+                "WebSocket rules broken"
             );
         }
     }
@@ -164,13 +189,13 @@ impl ConnectRefused<'_> {
             // It has a line of its own, once in a while.
             return;
         }
-        if let Some(left_out) = telemetry.lines.connects.ask(Instant::now()) {
+        if let Some(line) = telemetry.lines.connects.ask(Instant::now()) {
             tracing::info!(
                 peer = %self.peer,
                 application = self.who.map(|(application, _)| application),
                 device = self.who.map(|(_, device)| device),
                 cause = self.cause,
-                left_out = (left_out > 0).then_some(left_out),
+                left_out = line.left_out(),
                 "connect refused"
             );
         }
@@ -256,10 +281,22 @@ impl PublishRefused<'_> {
             .inc();
         let who = &self.link.identity;
         let (application, device) = (&*who.application, &*who.device);
-        if self.first && telemetry.lines.publishes.ask(Instant::now()).is_some() {
-            tracing::warn!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
-        } else {
-            tracing::debug!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
+        let line = match self.first {
+            true => telemetry.lines.publishes.ask(Instant::now()),
+            false => None,
+        };
+        match line {
+            Some(line) => tracing::warn!(
+                application,
+                device,
+                peer = %who.peer,
+                cause = self.cause,
+                left_out = line.left_out(),
+                "publish refused"
+            ),
+            None => {
+                tracing::debug!(application, device, peer = %who.peer, cause = self.cause, "publish refused");
+            }
         }
     }
 }
@@ -279,12 +316,16 @@ impl WillDropped<'_> {
             .publishes_refused
             .with_label_values(&[self.cause])
             .inc();
+        let Some(line) = telemetry.lines.wills.ask(Instant::now()) else {
+            return;
+        };
         let who = &self.link.identity;
         tracing::warn!(
             application = &*who.application,
             device = &*who.device,
             peer = %who.peer,
             cause = self.cause,
+            left_out = line.left_out(),
             "will dropped"
         );
     }
@@ -302,15 +343,16 @@ impl SubscriptionRefused<'_> {
     /// Counts and logs.
     pub fn emit(self, telemetry: &Telemetry) {
         telemetry.subscriptions_refused.inc();
-        if telemetry.lines.subscriptions.ask(Instant::now()).is_none() {
+        let Some(line) = telemetry.lines.subscriptions.ask(Instant::now()) else {
             return;
-        }
+        };
         let who = &self.link.identity;
         tracing::info!(
             application = &*who.application,
             device = &*who.device,
             peer = %who.peer,
             cause = self.reason.text(),
+            left_out = line.left_out(),
             "subscription refused"
         );
     }

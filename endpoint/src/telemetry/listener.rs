@@ -24,6 +24,13 @@ pub struct Line {
     pub left_out: u64,
 }
 
+impl Line {
+    /// For the line: the number of those that were left out, if there are any.
+    pub(super) fn left_out(&self) -> Option<u64> {
+        Some(self.left_out).filter(|count| *count > 0)
+    }
+}
+
 impl Seldom {
     /// Whether an event at `now` is worth a line.
     pub fn ask(&mut self, now: Time) -> Option<Line> {
@@ -49,11 +56,11 @@ impl AcceptFailed<'_> {
     /// Counts, and logs if it is worth a line.
     pub fn emit(self, telemetry: &Telemetry, line: Option<Line>) {
         telemetry.accepts_failed.inc();
-        if let Some(Line { left_out }) = line {
+        if let Some(line) = line {
             tracing::error!(
                 listener = %self.listener,
                 error = %self.error,
-                left_out,
+                left_out = line.left_out(),
                 "cannot accept connections: trying again"
             );
         }
@@ -70,10 +77,10 @@ impl ConnectionShed<'_> {
     /// Counts, and logs if it is worth a line.
     pub fn emit(self, telemetry: &Telemetry, line: Option<Line>) {
         telemetry.connections_shed.inc();
-        if let Some(Line { left_out }) = line {
+        if let Some(line) = line {
             tracing::warn!(
                 listener = %self.listener,
-                left_out,
+                left_out = line.left_out(),
                 "connections are closed unserved: far more than limits.connections"
             );
         }

@@ -7,6 +7,8 @@ mod listener;
 mod process;
 mod registration;
 mod sinks;
+#[cfg(test)]
+mod tests;
 mod throttle;
 pub mod traces;
 mod traffic;
@@ -17,7 +19,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use connection::{
     ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInMethod, LogInOutcome,
-    PublishRefused, Stage, SubscriptionRefused, WillDropped,
+    PublishRefused, Stage, SubscriptionRefused, WebSocketBroken, WillDropped,
 };
 pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
 pub use process::ProcessCollector;
@@ -69,7 +71,7 @@ pub struct Telemetry {
     pub tracer: Option<Arc<Tracer>>,
     /// What became of spans.
     spans: IntCounterVec,
-    /// Lines about clients that were kept out, and about publishes and filters that were refused.
+    /// Lines about clients that were kept out, and about what was refused to others.
     lines: Lines,
 }
 
@@ -77,9 +79,13 @@ pub struct Telemetry {
 #[derive(Debug, Default)]
 struct Lines {
     handshakes: LineBudget,
+    web_sockets: LineBudget,
+    throttled: LineBudget,
     connects: LineBudget,
     publishes: LineBudget,
+    wills: LineBudget,
     subscriptions: LineBudget,
+    registrations: LineBudget,
 }
 
 impl Telemetry {

@@ -1,5 +1,7 @@
 //! Devices that gateways have registered.
 
+use std::time::Instant;
+
 use landfall_registry::RegisterError;
 
 use super::Telemetry;
@@ -35,7 +37,16 @@ impl DeviceRegistered<'_> {
                 "device registered"
             ),
             Some(error) => {
-                tracing::warn!(application, gateway, device = self.device, %error, "device not registered");
+                if let Some(line) = telemetry.lines.registrations.ask(Instant::now()) {
+                    tracing::warn!(
+                        application,
+                        gateway,
+                        device = self.device,
+                        %error,
+                        left_out = line.left_out(),
+                        "device not registered"
+                    );
+                }
             }
         }
     }

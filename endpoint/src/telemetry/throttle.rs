@@ -1,5 +1,7 @@
 //! Log-ins that were held back.
 
+use std::time::Instant;
+
 use super::Telemetry;
 use crate::auth::{Attempt, Throttled};
 
@@ -19,12 +21,16 @@ impl LogInThrottled<'_> {
             Throttled::Device { first } => ("device", first),
         };
         telemetry.log_ins_throttled.with_label_values(&[by]).inc();
-        if first {
+        if !first {
+            return;
+        }
+        if let Some(line) = telemetry.lines.throttled.ask(Instant::now()) {
             tracing::warn!(
                 address = %self.attempt.address,
                 application = self.attempt.application,
                 device = self.attempt.device,
                 by,
+                left_out = line.left_out(),
                 "too many log-ins failed: further ones wait"
             );
         }

@@ -19,6 +19,7 @@ use super::decoder::{Broken, Decoder, Event};
 use crate::connection::Stream;
 use crate::listener::Peer;
 use crate::server::Shared;
+use crate::telemetry::WebSocketBroken;
 
 /// Written as one message at most.
 const MESSAGE_BYTES: usize = 16 * 1024;
@@ -84,7 +85,12 @@ impl<S: Stream> WebSocket<S> {
     fn refuse(&mut self, broken: Broken) {
         let Broken { code, cause } = broken;
         self.ended = true;
-        tracing::info!(peer = %self.peer, code = u16::from(code), cause, "WebSocket rules broken");
+        let broken = WebSocketBroken {
+            peer: self.peer,
+            code: code.into(),
+            cause,
+        };
+        broken.emit(&self.shared.telemetry);
         self.say_goodbye(Some(code));
     }
 
