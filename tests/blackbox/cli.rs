@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Output;
 
+use serde_json::{Value, json};
+
 use crate::harness::Server;
 use crate::harness::documents::{APP, SENSOR_PASSWORD, user};
 use crate::wire::{Client, Connect, Version};
@@ -75,6 +77,36 @@ fn a_changed_password_in_a_file_is_a_change() {
     };
     assert_eq!(log_in("pw-changed-88aa"), 0);
     assert_eq!(log_in(SENSOR_PASSWORD), 0x86);
+}
+
+#[test]
+fn programs_read_what_became_of_documents_tokens_and_health_as_json() {
+    let server = Server::builder().start();
+    fs::write(server.folder().join("all.yaml"), DOCUMENTS).unwrap();
+    let applied = json(&server, &["apply", "-f", "all.yaml", "-o", "json"]);
+    let written = |device: Option<&str>| match device {
+        None => json!({ "application": "yaml-app", "result": "created" }),
+        Some(device) => {
+            json!({ "application": "yaml-app", "device": device, "result": "created" })
+        }
+    };
+    let expected = [None, Some("sensor01"), Some("sensor02")].map(written);
+    assert_eq!(applied, Value::from(expected.to_vec()));
+
+    succeed(&server, &["token", "create", "reader", "--role", "events"]);
+    let tokens = json(&server, &["token", "list", "-o", "json"]);
+    assert_eq!(tokens[0]["name"], "reader", "{tokens:#}");
+    assert_eq!(tokens[0]["roles"], json!(["events"]), "{tokens:#}");
+
+    let ops = format!("http://127.0.0.1:{}", server.ops_port());
+    let health = json(&server, &["health", "--url", &ops, "-o", "json"]);
+    assert_eq!(health, json!({ "status": "ready" }));
+}
+
+fn json(server: &Server, arguments: &[&str]) -> Value {
+    let output = server.cli(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]

@@ -50,13 +50,28 @@ fn the_doctor_names_what_will_not_work() {
         "data_dir = \"sick\"\n\
          [[listeners]]\nbind = \"127.0.0.1:0\"\n\
          [listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"\n\
-         [[sinks]]\nname = \"backend\"\ntype = \"http\"\nurl = \"http://127.0.0.1:1/in\"\n",
+         [[sinks]]\nname = \"backend\"\ntype = \"http\"\nurl = \"http://127.0.0.1:1/in\"\n\
+         [[command_sources]]\nname = \"desk\"\ntype = \"nats\"\n\
+         servers = [\"nats://127.0.0.1:2\"]\n\
+         [[command_sources]]\nname = \"broker\"\ntype = \"mqtt\"\n\
+         url = \"mqtt://127.0.0.1:3\"\n\
+         [[command_sources]]\nname = \"log\"\ntype = \"kafka\"\nbrokers = \"127.0.0.1:4\"\n\
+         topic = \"commands\"\n\
+         [telemetry]\notlp_endpoint = \"http://127.0.0.1:5/v1/traces\"\n",
     )
     .unwrap();
     let (code, findings) = doctor(&server, "sick.toml");
     assert_eq!(code, 1);
-    let (word, text) = verdict(&findings, "sink backend");
-    assert!(word == "bad" && text.contains("127.0.0.1:1"), "{text}");
+    for (silent, address) in [
+        ("sink backend", "127.0.0.1:1"),
+        ("command source desk", "127.0.0.1:2"),
+        ("command source broker", "127.0.0.1:3"),
+        ("command source log", "127.0.0.1:4"),
+        ("[telemetry]", "127.0.0.1:5"),
+    ] {
+        let (word, text) = verdict(&findings, silent);
+        assert!(word == "bad" && text.contains(address), "{silent}: {text}");
+    }
     let (word, text) = verdict(&findings, "certificate ");
     assert!(word != "bad" && text.contains("days"), "{text}");
     assert!(!folder.join("sick").exists(), "it changes nothing");
@@ -74,7 +89,7 @@ fn landfall(arguments: &[&str]) -> Output {
     run
 }
 
-const SUBCOMMANDS: [&str; 17] = [
+pub(crate) const SUBCOMMANDS: [&str; 17] = [
     "demo",
     "serve",
     "check-config",

@@ -38,7 +38,7 @@ fn prose(text: &str) -> String {
 }
 
 /// The targets of `[text](target)`.
-fn links(text: &str) -> Vec<String> {
+pub(crate) fn links(text: &str) -> Vec<String> {
     let prose = prose(text);
     let targets = prose.split("](").skip(1).map(|rest| rest.split(')').next());
     targets.flatten().map(str::to_owned).collect()

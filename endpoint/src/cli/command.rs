@@ -2,14 +2,14 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 use super::{
     Client, Failure,
     client::{self, ServerOptions},
-    output,
+    output::{self, Format},
 };
 
 #[derive(Args, Debug)]
@@ -55,12 +55,6 @@ pub(super) struct Options {
     output: Format,
     #[command(flatten)]
     server: ServerOptions,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// What the network may take, beside what the command is waited for.

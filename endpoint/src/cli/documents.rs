@@ -8,7 +8,7 @@ use std::{
 };
 
 use landfall_registry::document::{Document, document_values, parse_documents};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Failure;
 
@@ -49,6 +49,16 @@ impl fmt::Display for Place {
 }
 
 impl Target {
+    /// What became of it, for programs.
+    pub(super) fn as_json(&self, result: &str) -> Value {
+        match self {
+            Self::Application(name) => json!({ "application": name, "result": result }),
+            Self::Device { application, name } => {
+                json!({ "application": application, "device": name, "result": result })
+            }
+        }
+    }
+
     fn of(document: &Document) -> Self {
         match document {
             Document::Application(_) => Self::Application(document.name().to_owned()),

@@ -6,13 +6,17 @@ use clap::{Args, ValueEnum};
 use reqwest::{Url, redirect};
 use serde_json::Value;
 
-use super::{Failure, client, output};
+use super::{
+    Failure, client,
+    output::{self, Format},
+};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   landfall health
   landfall health live --url http://127.0.0.1:9090
+  landfall health ready -o json
 
 Exit codes: 0 it is so, 1 it is not or nobody answers, 2 wrong usage.")]
 pub(super) struct Options {
@@ -26,6 +30,9 @@ pub(super) struct Options {
         default_value = "http://127.0.0.1:9090"
     )]
     url: Url,
+    /// How to print the answer
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -73,8 +80,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let status = answer.get("status").and_then(Value::as_str);
         let status = status.unwrap_or("no answer of Landfall's");
+        match options.output {
+            Format::Json if answer.is_object() => output::line(format_args!("{answer:#}"))?,
+            Format::Text if healthy => output::line(status)?,
+            Format::Json | Format::Text => {}
+        }
         if healthy {
-            return output::line(status);
+            return Ok(());
         }
         let reasons = answer.get("reasons").and_then(Value::as_array);
         let reasons = reasons.into_iter().flatten().filter_map(Value::as_str);

@@ -67,12 +67,22 @@ enum Action {
     /// Run everything on this machine, with ready-made devices, and show what to type
     Demo(demo::Options),
     /// Run the server
+    #[command(after_help = "\
+Examples:
+  landfall serve --config /etc/landfall/landfall.toml
+  LANDFALL__LOG__FORMAT=json landfall serve --config landfall.toml   # over what the file says
+
+SIGTERM and SIGINT drain it, a second one ends it at once; SIGHUP loads certificates again.")]
     Serve {
         /// The configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// Check a configuration file, with the environment laid over it, and end
+    #[command(after_help = "\
+Examples:
+  landfall check-config /etc/landfall/landfall.toml
+  landfall check-config landfall.toml && systemctl restart landfall")]
     CheckConfig {
         /// The configuration file
         #[arg(value_name = "FILE")]
@@ -143,5 +153,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_examples_of_itself() {
+        for subcommand in Cli::command().get_subcommands_mut() {
+            let name = subcommand.get_name().to_owned();
+            let help = subcommand.render_long_help().to_string();
+            let examples = help.split_once("Examples:\n");
+            let (_, examples) = examples.unwrap_or_else(|| panic!("{name} has none:\n{help}"));
+            let of_itself = format!("landfall {name}");
+            assert!(examples.contains(&of_itself), "{name}:\n{examples}");
+        }
     }
 }

@@ -2,7 +2,18 @@
 
 use std::io::{self, Write as _};
 
+use clap::ValueEnum;
+
 use super::Failure;
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
 
 /// Writes text as it is, at once.
 pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<(), Failure> {

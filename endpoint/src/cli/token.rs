@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::{
     Client, Failure,
     client::{self, ServerOptions},
-    output, table,
+    output::{self, Format},
+    table,
 };
 use crate::config::value::parse_duration;
 
@@ -19,7 +20,7 @@ use crate::config::value::parse_duration;
 Examples:
   landfall token create ci --role registry --app my-app
   export READER=$(landfall token create reader --role events --expires-in 90d)
-  landfall token list
+  landfall token list -o json
   landfall token revoke ci")]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -33,7 +34,11 @@ enum Action {
     /// Create a token and print it: nobody can see it again
     Create(Create),
     /// List tokens: names, roles, applications, but not the tokens themselves
-    List,
+    List {
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t = Format::Text)]
+        output: Format,
+    },
     /// Revoke a token: it is refused within a second, and streams opened with it end
     Revoke {
         /// The token's name
@@ -78,7 +83,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     client::block_on(async {
         match options.action {
             Action::Create(wanted) => create(&client, &wanted).await,
-            Action::List => list(&client).await,
+            Action::List { output } => list(&client, output).await,
             Action::Revoke { name } => {
                 let path = [PATH.as_slice(), &[name.as_str()]].concat();
                 client.send(client.quick(Method::DELETE, &path)).await?;
@@ -122,9 +127,12 @@ fn document(wanted: &Create) -> Value {
     document
 }
 
-async fn list(client: &Client) -> Result<(), Failure> {
+async fn list(client: &Client, format: Format) -> Result<(), Failure> {
     let response = client.send(client.quick(Method::GET, &PATH)).await?;
     let tokens = client.json(response).await?;
+    if format == Format::Json {
+        return output::line(format_args!("{tokens:#}"));
+    }
     let headings = ["NAME", "ROLES", "APPLICATIONS", "EXPIRES", "CREATED"];
     let rows = tokens.as_array().into_iter().flatten().map(row);
     let rows: Vec<_> = std::iter::once(headings.map(str::to_owned).to_vec())

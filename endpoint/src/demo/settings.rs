@@ -23,6 +23,12 @@ use crate::{
 const MOST_CONNECTIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(499);
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  landfall demo
+  landfall demo --data-dir /tmp/demo --mqtt-port 2883 --http-port 9080
+
+It prints what to type next. Ctrl-C ends it; its files stay for the next time.")]
 pub(crate) struct Options {
     /// Where the demo keeps its files
     #[arg(long, value_name = "DIR", default_value = "./landfall-demo")]

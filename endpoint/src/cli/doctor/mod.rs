@@ -13,12 +13,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::config::{Bind, Config};
 
-use super::{Failure, client, output};
+use super::{
+    Failure, client,
+    output::{self, Format},
+};
 use finding::{Finding, Verdict};
 
 #[derive(Args, Debug)]
@@ -28,7 +31,8 @@ Examples:
   landfall doctor --config landfall.toml -o json
 
 It looks at: the configuration, the addresses to listen on, limits of the system, files and
-certificates, and whether the registry's store and the sinks' systems can be reached.
+certificates, and whether the systems of registry, sinks, command sources, cluster and traces can
+be reached.
 
 Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 wrong usage.")]
 pub(super) struct Options {
@@ -38,12 +42,6 @@ pub(super) struct Options {
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {

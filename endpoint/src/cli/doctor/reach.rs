@@ -1,16 +1,20 @@
-//! Whether somebody answers where the registry's store and the sinks' systems are to be.
+//! Whether somebody answers where the systems are to be that the server needs: the registry's store,
+//! those of sinks and command sources, the cluster's, the collector of traces.
 
 use std::time::Duration;
 
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
-use crate::config::{Config, SinkConfig, SinkKind};
+use crate::config::{CommandSourceConfig, Config, SinkConfig, SinkKind, SourceKind};
 
 use super::Finding;
 
 /// For a name to be resolved and a connection to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+const NATS_PORT: u16 = 4222;
+const HTTP_PORT: u16 = 80;
 
 /// Host and port.
 type Address = (String, u16);
@@ -20,12 +24,21 @@ pub(super) async fn examine(config: &Config, findings: &mut Vec<Finding>) {
         one_of("registry", url.addresses(), findings).await;
     }
     for sink in &config.sinks {
-        if let Some(addresses) = addresses(sink) {
+        if let Some(addresses) = of_sink(sink) {
             one_of(&format!("sink {}", sink.name), addresses, findings).await;
         }
     }
+    for source in &config.command_sources {
+        let what = format!("command source {}", source.name);
+        one_of(&what, of_source(source), findings).await;
+    }
     if let Some(cluster) = &config.cluster {
-        one_of("[cluster]", hosts(&cluster.access.servers, 4222), findings).await;
+        let servers = hosts(&cluster.access.servers, NATS_PORT);
+        one_of("[cluster]", servers, findings).await;
+    }
+    if let Some(telemetry) = &config.telemetry {
+        let collector = hosts(std::slice::from_ref(&telemetry.otlp_endpoint), HTTP_PORT);
+        one_of("[telemetry]", collector, findings).await;
     }
 }
 
@@ -50,21 +63,32 @@ async fn one_of(what: &str, addresses: Vec<Address>, findings: &mut Vec<Finding>
 }
 
 /// Where a sink's system is; `None`: it needs none.
-fn addresses(sink: &SinkConfig) -> Option<Vec<Address>> {
+fn of_sink(sink: &SinkConfig) -> Option<Vec<Address>> {
     match &sink.kind {
         #[cfg(feature = "kafka")]
-        SinkKind::Kafka(kafka) => {
-            let brokers = kafka
-                .brokers
-                .split(',')
-                .map(|broker| broker.trim().to_owned());
-            Some(hosts(&brokers.collect::<Vec<_>>(), 9092))
-        }
-        SinkKind::Nats(nats) => Some(hosts(&nats.servers, 4222)),
-        SinkKind::Http(http) => Some(hosts(&[http.url.example()], 80)),
+        SinkKind::Kafka(kafka) => Some(brokers(&kafka.brokers)),
+        SinkKind::Nats(nats) => Some(hosts(&nats.servers, NATS_PORT)),
+        SinkKind::Http(http) => Some(hosts(&[http.url.example()], HTTP_PORT)),
         SinkKind::Mqtt(mqtt) => Some(vec![(mqtt.broker.host.clone(), mqtt.broker.port)]),
         SinkKind::Log(_) | SinkKind::Stdout(_) | SinkKind::File(_) | SinkKind::Blackhole => None,
     }
+}
+
+/// Where a command source's system is.
+fn of_source(source: &CommandSourceConfig) -> Vec<Address> {
+    match &source.kind {
+        #[cfg(feature = "kafka")]
+        SourceKind::Kafka(kafka) => brokers(&kafka.brokers),
+        SourceKind::Nats(nats) => hosts(&nats.access.servers, NATS_PORT),
+        SourceKind::Mqtt(mqtt) => vec![(mqtt.broker.host.clone(), mqtt.broker.port)],
+    }
+}
+
+/// Out of Kafka's list, joined by commas.
+#[cfg(feature = "kafka")]
+fn brokers(list: &str) -> Vec<Address> {
+    let brokers = list.split(',').map(|broker| broker.trim().to_owned());
+    hosts(&brokers.collect::<Vec<_>>(), 9092)
 }
 
 /// Out of URLs, or of `host` and `host:port`.
