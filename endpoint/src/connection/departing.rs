@@ -23,7 +23,7 @@ use super::verdict::Verdict;
 use super::{Link, Scratch};
 use crate::cluster::Standing;
 use crate::server::Shared;
-use crate::telemetry::WillDropped;
+use crate::telemetry::{RefusalCause, WillDropped};
 
 /// A session that is over.
 pub(super) struct Departing<'s> {
@@ -89,7 +89,7 @@ impl Departing<'_> {
         let will = will?;
         // The client's later session has spoken by now; an older one's will would contradict it.
         let published = match standing.later {
-            Some(_) => Err("superseded"),
+            Some(_) => Err(RefusalCause::Superseded),
             None => self.publish_will(will).await,
         };
         match published {
@@ -104,10 +104,10 @@ impl Departing<'_> {
 
     /// By the same rules as a publish `[MQTT-3.1.2-8]`, which may say that it leaves no event (`false`).
     /// `Err`: why it was not published, for log and metric.
-    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<bool, &'static str> {
+    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<bool, RefusalCause> {
         let room = room_comes(self.link, self.uplink);
         if tokio::time::timeout(self.patience, room).await.is_err() {
-            return Err("no_room");
+            return Err(RefusalCause::NoRoom);
         }
         self.last += 1;
         let mut verdict = self.try_will(will, None);
@@ -121,7 +121,8 @@ impl Departing<'_> {
                 }
                 _ => break,
             };
-            let asked = question.await.map_err(|_| "registry_unavailable")?;
+            let asked = question.await;
+            let asked = asked.map_err(|_| RefusalCause::RegistryUnavailable)?;
             note_registration(self.link, self.shared, &device, &asked);
             verdict = self.try_will(will, Some(&asked));
         }
@@ -142,9 +143,9 @@ impl Departing<'_> {
                 // No sink will tell of it.
                 Ok(false)
             }
-            Verdict::Refused(_, because, _) => Err(because.as_str()),
+            Verdict::Refused(_, because, _) => Err(because.into()),
             Verdict::NoRoom | Verdict::Ask(_) | Verdict::Register(_) | Verdict::Consult(_) => {
-                Err("no_room")
+                Err(RefusalCause::NoRoom)
             }
         }
     }

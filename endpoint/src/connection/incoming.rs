@@ -18,7 +18,7 @@ use super::uplink::Arrival;
 use super::verdict::{RefusedBecause, Verdict};
 use super::{Scratch, Stream};
 use crate::dialect::Request;
-use crate::telemetry::{PacketCounts, PublishRefused};
+use crate::telemetry::{PacketCounts, PublishRefused, RefusalCause};
 
 /// Packets that are worked through in one turn. What is read at once may hold 32,000 of the smallest:
 /// others of the thread would wait for all of them.
@@ -187,7 +187,7 @@ impl<S: Stream> Live<S> {
         let first = !std::mem::replace(&mut self.refusal_logged, true);
         let refused = PublishRefused {
             link: &self.link,
-            cause: because.as_str(),
+            cause: because.into(),
             first,
         };
         refused.emit(&self.shared.telemetry);
@@ -207,12 +207,12 @@ impl<S: Stream> Live<S> {
         let (reason, cause, text) = match refusal {
             Refusal::Rejected => (
                 ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
-                "sink_rejected",
+                RefusalCause::SinkRejected,
                 "the event is not taken where it goes",
             ),
             Refusal::TooLarge => (
                 ReasonCode::QUOTA_EXCEEDED,
-                "sink_too_large",
+                RefusalCause::SinkTooLarge,
                 "the event is larger than is taken where it goes",
             ),
         };

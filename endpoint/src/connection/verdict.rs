@@ -4,6 +4,7 @@ use landfall_protocol::ReasonCode;
 
 use super::ruling::Consultation;
 use crate::dialect::Cause;
+use crate::telemetry::RefusalCause;
 
 /// What becomes of a publish.
 #[derive(Debug)]
@@ -46,20 +47,6 @@ pub(super) enum RefusedBecause {
 }
 
 impl RefusedBecause {
-    /// For log and metric label.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Topic => "bad_topic",
-            Self::Gateway => "gateway_not_selected",
-            Self::Payload => "bad_payload",
-            Self::Rule => "rule_rejected",
-            Self::TooLarge => "payload_too_large",
-            Self::TooManyActive => "too_many_active_devices",
-            Self::TooManyDevices => "too_many_devices",
-            Self::NotRegistered => "not_registered",
-        }
-    }
-
     /// For what a dialect tells the client; `None`: it has no word for it.
     pub(super) fn cause(self) -> Option<Cause> {
         match self {
@@ -98,6 +85,22 @@ impl RefusedBecause {
             Self::TooLarge | Self::TooManyActive | Self::TooManyDevices => {
                 ReasonCode::QUOTA_EXCEEDED
             }
+        }
+    }
+}
+
+/// For log and metric.
+impl From<RefusedBecause> for RefusalCause {
+    fn from(because: RefusedBecause) -> Self {
+        match because {
+            RefusedBecause::Topic => Self::BadTopic,
+            RefusedBecause::Gateway => Self::GatewayNotSelected,
+            RefusedBecause::Payload => Self::BadPayload,
+            RefusedBecause::Rule => Self::RuleRejected,
+            RefusedBecause::TooLarge => Self::PayloadTooLarge,
+            RefusedBecause::TooManyActive => Self::TooManyActiveDevices,
+            RefusedBecause::TooManyDevices => Self::TooManyDevices,
+            RefusedBecause::NotRegistered => Self::NotRegistered,
         }
     }
 }

@@ -5,6 +5,7 @@ mod connection;
 mod families;
 mod listener;
 mod process;
+mod publish;
 mod registration;
 mod sinks;
 #[cfg(test)]
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use connection::{
-    ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInMethod, LogInOutcome,
-    PublishRefused, Stage, SubscriptionRefused, WebSocketBroken, WillDropped,
+    ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInMethod, LogInOutcome, Stage,
+    SubscriptionRefused, WebSocketBroken,
 };
 pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
 pub use process::ProcessCollector;
+pub use publish::{PublishRefused, RefusalCause, WillDropped};
 pub use registration::DeviceRegistered;
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;

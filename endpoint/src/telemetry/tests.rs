@@ -1,5 +1,6 @@
-//! Lines that are bounded.
+//! Lines that are bounded, and the page of the metrics.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -39,6 +40,86 @@ fn lines_that_others_can_cause_are_bounded_and_tell_how_many_were_left_out() {
             .collect();
         assert_eq!(left_out, [&Value::from(800), &Value::Null], "{text}");
     }
+}
+
+#[test]
+fn the_page_names_every_value_of_every_label() {
+    // Those that there are from the start.
+    for family in Telemetry::new().unwrap().registry.gather() {
+        let row = row(family.name());
+        for pair in family.get_metric().iter().flat_map(|one| one.get_label()) {
+            let value = format!("`{}`", pair.value());
+            assert!(row.contains(&value), "no {value} in: {row}");
+        }
+    }
+    // And those that come later, out of the enumerations.
+    let connection = include_str!("connection.rs");
+    let report = include_str!("../command/report.rs");
+    let mut commands = given(report, "impl Outcome {");
+    commands.extend(given(report, "impl CommandError {"));
+    for (metric, label, values) in [
+        (
+            "landfall_log_ins_total",
+            "outcome",
+            given(connection, "impl LogInOutcome {"),
+        ),
+        (
+            "landfall_log_ins_total",
+            "method",
+            given(connection, "impl LogInMethod {"),
+        ),
+        (
+            "landfall_handshakes_failed_total",
+            "stage",
+            given(connection, "impl Stage {"),
+        ),
+        (
+            "landfall_publishes_refused_total",
+            "cause",
+            given(include_str!("publish.rs"), "impl RefusalCause {"),
+        ),
+        (
+            "landfall_device_registrations_total",
+            "outcome",
+            given(include_str!("registration.rs"), "let outcome = "),
+        ),
+        ("landfall_commands_total", "outcome", commands),
+        (
+            "landfall_packets_received_total",
+            "type",
+            traffic::TYPES.map(str::to_owned).into(),
+        ),
+    ] {
+        assert!(values.len() >= 4, "{metric}: {values:?}");
+        assert_eq!(documented(metric, label), values, "{label} of {metric}");
+    }
+}
+
+/// What the page says of a metric.
+fn row(metric: &str) -> &'static str {
+    let start = format!("| `{metric}` |");
+    let page = include_str!("../../../docs/metrics.md");
+    let row = page.lines().find(|line| line.starts_with(&start));
+    row.unwrap_or_else(|| panic!("no {metric}"))
+}
+
+/// The values that the page lists behind the label.
+fn documented(metric: &str, label: &str) -> BTreeSet<String> {
+    let row = row(metric);
+    let list = row.split_once(&format!("`{label}`: "));
+    let (_, list) = list.unwrap_or_else(|| panic!("no list of {label}: {row}"));
+    let list = list.split(['.', ';']).next().unwrap();
+    let values = list.split(", ").map(|value| value.trim().trim_matches('`'));
+    values.map(str::to_owned).collect()
+}
+
+/// The texts that the block of source behind `start` gives for the variants of an enumeration.
+fn given(source: &str, start: &str) -> BTreeSet<String> {
+    let (_, block) = source.split_once(start).unwrap();
+    let block = block.split("\n}\n").next().unwrap();
+    let arms = block.lines().filter_map(|line| line.split_once(" => \""));
+    let texts = arms.filter_map(|(_, text)| text.split_once('"'));
+    texts.map(|(text, _)| text.to_owned()).collect()
 }
 
 /// The text of a line, its budget, and an event that has one.
@@ -107,7 +188,7 @@ fn kinds() -> [Kind; 8] {
             "publish refused",
             |lines| &lines.publishes,
             |telemetry, link| {
-                let (cause, first) = ("bad_topic", true);
+                let (cause, first) = (RefusalCause::BadTopic, true);
                 PublishRefused { link, cause, first }.emit(telemetry);
             },
         ),
@@ -115,7 +196,7 @@ fn kinds() -> [Kind; 8] {
             "will dropped",
             |lines| &lines.wills,
             |telemetry, link| {
-                let cause = "superseded";
+                let cause = RefusalCause::Superseded;
                 WillDropped { link, cause }.emit(telemetry);
             },
         ),

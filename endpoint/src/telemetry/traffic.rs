@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// Types of MQTT control packets by the number in the fixed header (MQTT 5, 2.1.2).
-const TYPES: [&str; 16] = [
+pub(super) const TYPES: [&str; 16] = [
     "reserved",
     "connect",
     "connack",
