@@ -187,12 +187,13 @@ fn a_client_that_reads_nothing_is_sent_away_over_every_transport() {
         .also_listen("ws", "transport = \"websocket\"")
         .start_shared();
     let tls = Tls::trusting(&authority.pem);
-    let clients = [
-        Client::open(server.mqtt(), Version::V311),
-        tls.open(server.address("tls"), Version::V311),
-        websocket_client(server.address("ws"), Version::V311),
+    let ways: [&dyn Fn() -> Client; 3] = [
+        &|| Client::open(server.mqtt(), Version::V311),
+        &|| tls.open(server.address("tls"), Version::V311),
+        &|| websocket_client(server.address("ws"), Version::V311),
     ];
-    for (number, mut client) in clients.into_iter().enumerate() {
+    for (number, open) in ways.into_iter().enumerate() {
+        let mut client = open();
         let connack = client.log_in(&connect(Version::V311, &number.to_string()));
         assert_eq!(connack.reason(), 0);
         let patience = Some(Duration::from_millis(200));
