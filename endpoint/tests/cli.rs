@@ -12,8 +12,9 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    thread,
 };
 
 use nix::{
@@ -64,6 +65,9 @@ const PORTS: [&str; 6] = [
     "--http-port",
     "--ops-port",
 ];
+
+/// What a demo logs to, in its folder.
+const LOG: &str = "demo.log";
 
 const CONFIG: &str = "data_dir = 'data'\n[[listeners]]\nbind = '127.0.0.1:0'\n";
 
@@ -216,9 +220,11 @@ fn a_client_without_token_or_server_says_so() {
     fails_with(&run(folder.path(), &arguments), &["no http or https URL"]);
 }
 
-/// A demo on ports of the system's choice; killed when dropped.
+/// A demo on ports of the system's choice. It is killed when dropped, and its log is then searched
+/// for secrets.
 struct Demo {
     child: Child,
+    folder: PathBuf,
     /// What it has printed.
     guide: String,
 }
@@ -227,7 +233,8 @@ impl Demo {
     fn start(folder: &Path) -> Self {
         let ports = PORTS.iter().flat_map(|option| [*option, "0"]);
         let mut command = landfall(folder, &["demo"]);
-        let command = command.args(ports).stdout(Stdio::piped());
+        let log = fs::File::create(folder.join(LOG)).unwrap();
+        let command = command.args(ports).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let mut guide = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -238,7 +245,11 @@ impl Demo {
                 "the demo ended: {guide}"
             );
         }
-        Self { child, guide }
+        Self {
+            child,
+            folder: folder.to_owned(),
+            guide,
+        }
     }
 
     /// The event that it shows.
@@ -267,6 +278,18 @@ impl Demo {
         shell.output().unwrap()
     }
 
+    fn expect_no_secret_in_the_log(&self) {
+        let log = fs::read_to_string(self.folder.join(LOG)).unwrap();
+        let made = ["token", "psk01.key"].map(|name| {
+            let file = self.folder.join("landfall-demo").join(name);
+            fs::read_to_string(file).unwrap().trim().to_owned()
+        });
+        let known = ["sensor01-secret", "gateway01-secret"].map(str::to_owned);
+        for secret in made.iter().chain(&known) {
+            assert!(!log.contains(secret), "the log shows a secret:\n{log}");
+        }
+    }
+
     /// Ends it as Ctrl-C does.
     fn interrupt(mut self) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap());
@@ -279,6 +302,9 @@ impl Drop for Demo {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !thread::panicking() {
+            self.expect_no_secret_in_the_log();
+        }
     }
 }
 

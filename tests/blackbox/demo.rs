@@ -3,8 +3,9 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -13,25 +14,34 @@ use tempfile::TempDir;
 use crate::harness::log::Log;
 use crate::harness::ports::Ports;
 use crate::harness::process::Process;
+use crate::harness::secrets;
 use crate::tools::node;
 
-/// A running demo, with what it printed.
+/// A running demo. It is killed when dropped, and its log is then searched for secrets.
 struct Demo {
     process: Process,
+    /// What it prints: passwords to type among it.
+    guide: Log,
     log: Log,
+    data_dir: PathBuf,
 }
 
 impl Demo {
     fn start(data_dir: &Path) -> Self {
-        let (process, log) = spawn(data_dir, &Ports::pick(3));
+        let (process, guide, log) = spawn(data_dir, &Ports::pick(3));
         // The last of what it prints.
-        log.wait_for(0, &["Ctrl-C"]);
-        Self { process, log }
+        guide.wait_for(0, &["Ctrl-C"]);
+        Self {
+            process,
+            guide,
+            log,
+            data_dir: data_dir.to_owned(),
+        }
     }
 
     /// The printed line that begins so and has this in it, without its indentation.
     fn line(&self, start: &str, part: &str) -> String {
-        let lines = self.log.lines();
+        let lines = self.guide.lines();
         let found = lines
             .iter()
             .map(|line| line.trim())
@@ -43,7 +53,7 @@ impl Demo {
 
     /// The event that was printed: from the line that opens it to the one that closes it.
     fn event(&self) -> Value {
-        let lines = self.log.lines();
+        let lines = self.guide.lines();
         let event = lines.iter().skip_while(|line| *line != "{");
         let end = event
             .clone()
@@ -55,7 +65,7 @@ impl Demo {
 
     /// Copies lines into a shell, as a user does.
     fn shell(&self, lines: &[String]) -> Output {
-        let export = self.log.lines();
+        let export = self.guide.lines();
         let exports = export
             .iter()
             .map(|line| line.trim())
@@ -67,7 +77,20 @@ impl Demo {
     }
 }
 
-fn spawn(data_dir: &Path, ports: &Ports) -> (Process, Log) {
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        self.process.reap();
+        self.log.finish();
+        if !thread::panicking() {
+            let files = ["token", "psk01.key"].map(|name| self.data_dir.join(name));
+            secrets::expect_none(&self.log.lines(), &files.each_ref().map(PathBuf::as_path));
+        }
+    }
+}
+
+/// The process, what it prints, and its log.
+fn spawn(data_dir: &Path, ports: &Ports) -> (Process, Log, Log) {
     let Ports {
         mqtt,
         api,
@@ -92,10 +115,10 @@ fn spawn(data_dir: &Path, ports: &Ports) -> (Process, Log) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut process = Process::spawn(&mut command);
-    let log = Log::default();
-    log.follow(process.child().stdout.take().expect("a piped stream"));
+    let (guide, log) = (Log::default(), Log::default());
+    guide.follow(process.child().stdout.take().expect("a piped stream"));
     log.follow(process.child().stderr.take().expect("a piped stream"));
-    (process, log)
+    (process, guide, log)
 }
 
 fn text(output: &Output) -> String {
@@ -172,7 +195,7 @@ fn the_printed_lines_of_every_transport_work() {
     let folder = TempDir::new().unwrap();
     let demo = Demo::start(&folder.path().join("a demo"));
     // All that publish: by password, through a gateway, by certificate, by key, in WebSocket.
-    let printed = demo.log.lines();
+    let printed = demo.guide.lines();
     let printed = printed.iter().map(|line| line.trim());
     let lines: Vec<_> = printed
         .filter(|line| line.starts_with("mosquitto_pub") || line.starts_with("npx"))
@@ -303,7 +326,7 @@ fn a_port_that_is_taken_is_named_with_the_option_that_moves_it() {
     let folder = TempDir::new().unwrap();
     let ports = Ports::pick(3);
     let _holder = TcpListener::bind(("127.0.0.1", ports.api)).unwrap();
-    let (mut process, log) = spawn(&folder.path().join("demo"), &ports);
+    let (mut process, _, log) = spawn(&folder.path().join("demo"), &ports);
     assert!(!process.wait().success());
     log.finish();
     let said = log.lines().join("\n");

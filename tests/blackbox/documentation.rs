@@ -15,7 +15,7 @@ use crate::deploy::repository;
 use crate::harness::log::Log;
 use crate::harness::ports::Ports;
 use crate::harness::process::Process;
-use crate::harness::wait;
+use crate::harness::{secrets, wait};
 
 /// The Markdown files of the repository's root and of `docs`.
 fn pages() -> Vec<PathBuf> {
@@ -115,14 +115,16 @@ pub(crate) fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
 const READER: &str = r#"
 await() { for _ in $(seq 1200); do "$@" && return; sleep 0.05; done; echo "in vain: $*" >&2; exit 1; }
 started() { grep -q "$1" "$2" 2>/dev/null; }
+starts=0
+start() { starts=$((starts + 1)); log=server-$starts.log; }
 landfall() {
   case "$1" in
-    demo) shift; command landfall demo --mqtt-port $MQTT --http-port $API --ops-port $OPS \
-        --tls-port $TLS --ws-port $WS --wss-port $WSS "$@" > server.log 2>&1 &
-      await started Ctrl-C server.log ;;
+    demo) shift; start; command landfall demo --mqtt-port $MQTT --http-port $API --ops-port $OPS \
+        --tls-port $TLS --ws-port $WS --wss-port $WSS "$@" > guide.txt 2> $log &
+      await started Ctrl-C guide.txt ;;
     serve) kill $(jobs -p) 2>/dev/null || true; wait
-      command landfall "$@" > server.log 2>&1 &
-      await started 'serving metrics' server.log ;;
+      start; command landfall "$@" > $log 2>&1 &
+      await started 'serving metrics' $log ;;
     *) command landfall "$@" ;;
   esac
 }
@@ -138,7 +140,8 @@ cargo() { [ "$*" = "build --release" ] || [ "$*" != "run --release -- demo" ] ||
 ./tests/run() { [ -x "$REPOSITORY/tests/run" ]; }
 "#;
 
-/// The blocks of a page, as a reader goes through them: shell is run, YAML is `devices.yaml`.
+/// The blocks of a page, as a reader goes through them: shell is run, YAML is `devices.yaml`. The
+/// logs of the servers are searched for secrets.
 fn follow(page: &str) -> String {
     let folder = TempDir::new().unwrap();
     let here = folder.path().canonicalize().unwrap();
@@ -208,12 +211,34 @@ fn follow(page: &str) -> String {
     // What was said on the other stream may be read after it.
     let ended = lines.iter().any(|line| line == "to the end");
     let said = lines.join("\n");
-    let server = fs::read_to_string(here.join("server.log")).unwrap_or_default();
+    let server = server_logs(&here);
     assert!(
         status.success() && ended,
-        "{page}:\n{said}\n--- server\n{server}"
+        "{page}:\n{said}\n--- servers\n{}",
+        server.join("\n")
     );
+    assert!(log_of(&here, 1).exists(), "{page} starts a server");
+    let own = [
+        "landfall-demo/token",
+        "landfall-demo/psk01.key",
+        "data/token",
+    ];
+    let own = own.map(|file| here.join(file));
+    secrets::expect_none(&server, &own.each_ref().map(PathBuf::as_path));
     said
+}
+
+/// The lines of all servers that were started in a folder.
+fn server_logs(folder: &Path) -> Vec<String> {
+    let texts = (1..).map_while(|start| fs::read_to_string(log_of(folder, start)).ok());
+    let texts: Vec<_> = texts.collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    lines.map(str::to_owned).collect()
+}
+
+/// As [`READER`] names them.
+fn log_of(folder: &Path, start: usize) -> PathBuf {
+    folder.join(format!("server-{start}.log"))
 }
 
 #[test]

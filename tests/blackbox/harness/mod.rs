@@ -7,6 +7,7 @@ pub(crate) mod log;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod recovery;
+pub(crate) mod secrets;
 pub(crate) mod server;
 pub(crate) mod wait;
 
