@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, SENSOR_PASSWORD, user};
+use crate::tools::authority::Authority;
 use crate::wire::{Client, Connect, Version};
 
 const DOCUMENTS: &str = r#"
@@ -233,9 +234,28 @@ fn an_api_beyond_loopback_needs_tls_or_a_proxy() {
     let good = fs::read_to_string(server.folder().join("landfall.toml")).unwrap();
     let open = good.replace("[api]\nbind = \"127.0.0.1", "[api]\nbind = \"0.0.0.0");
     assert_ne!(open, good);
-    fs::write(server.folder().join("open.toml"), open).unwrap();
+    fs::write(server.folder().join("open.toml"), &open).unwrap();
     let message = fail(&server, &["check-config", "open.toml"]);
-    assert!(message.contains("behind_proxy"), "{message}");
+    assert!(
+        message.contains("behind_proxy") && message.contains("[api.tls]"),
+        "{message}"
+    );
+    let issued = Authority::root("root").server(&["localhost"]);
+    fs::write(server.folder().join("api.pem"), issued.chain).unwrap();
+    fs::write(server.folder().join("api.key"), issued.key).unwrap();
+    let tls = "[api.tls]\ncertificate = \"api.pem\"\nkey = \"api.key\"\n";
+    fs::write(server.folder().join("tls.toml"), format!("{open}{tls}")).unwrap();
+    let message = succeed(&server, &["check-config", "tls.toml"]);
+    assert!(!message.contains("warning"), "{message}");
+    let proxy = open.replace("[api]\n", "[api]\nbehind_proxy = true\n");
+    fs::write(server.folder().join("proxy.toml"), proxy).unwrap();
+    succeed(&server, &["check-config", "proxy.toml"]);
+    fs::write(server.folder().join("api.key"), "no key").unwrap();
+    let message = fail(&server, &["check-config", "tls.toml"]);
+    assert!(
+        message.contains("[api.tls]") && message.contains("api.key"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -4,17 +4,18 @@ use std::fs;
 
 use crate::harness::Server;
 use crate::harness::documents::APP;
+use crate::tools::authority::{Authority, Issued};
 use crate::tools::browser::Page;
 use crate::tools::mosquitto::{self, Subscriber};
 use crate::tools::node::Script;
 use crate::wire::{Client, Version};
 
-fn start(server: &Server, browser: &Page) -> Script {
-    let url = format!("http://127.0.0.1:{}/", server.api_port());
+fn start(server: &Server, browser: &Page, scenario: &str) -> Script {
+    let url = format!("{}/", server.api_url());
     let token = server.token();
     Script::start_with(
         "console.mjs",
-        &[&browser.devtools(), &url],
+        &[&browser.devtools(), &url, scenario],
         &[("LANDFALL_TOKEN", &token)],
     )
 }
@@ -23,7 +24,7 @@ fn start(server: &Server, browser: &Page) -> Script {
 fn an_operator_sees_events_arrive_and_sends_commands_in_the_console() {
     let server = Server::shared();
     let browser = Page::open("about:blank", &[]);
-    let script = start(&server, &browser);
+    let script = start(&server, &browser, "all");
     let log = &script.log;
     let ready = log.mark();
     let publish = |arguments: &[&str]| {
@@ -55,6 +56,25 @@ fn an_operator_sees_events_arrive_and_sends_commands_in_the_console() {
         gateway.publish_1("n/sensor02", format!("{{\"n\":{number}}}").as_bytes());
     }
     log.wait_for(ready, &["done"]);
+    script.success();
+}
+
+/// Requests that change something carry the page's origin, and streams are of HTTP/2.
+#[test]
+fn the_console_works_over_tls() {
+    let authority = Authority::root("root");
+    let server = Server::builder().api_over_tls(&authority).start_shared();
+    let shown = fs::read_to_string(server.folder().join("api.pem")).unwrap();
+    let shown = Issued {
+        chain: shown,
+        key: String::new(),
+    };
+    let browser = Page::open("about:blank", &[&shown]);
+    let script = start(&server, &browser, "over-tls");
+    script.log.wait_for(0, &["ready for an event"]);
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    sensor.publish_1("t", b"over-tls");
+    script.log.wait_for(0, &["done"]);
     script.success();
 }
 

@@ -76,6 +76,20 @@ fn the_doctor_names_what_will_not_work() {
     assert!(word != "bad" && text.contains("days"), "{text}");
     assert!(!folder.join("sick").exists(), "it changes nothing");
 
+    let healthy = fs::read_to_string(folder.join("landfall.toml")).unwrap();
+    for (key, expected, part) in [("server.key", "good", "days"), ("server.pem", "bad", "key")] {
+        let tls = format!("[api.tls]\ncertificate = \"server.pem\"\nkey = \"{key}\"\n");
+        fs::write(folder.join("api.toml"), format!("{healthy}{tls}")).unwrap();
+        let (_, findings) = doctor(&server, "api.toml");
+        let what = if expected == "bad" {
+            "[api.tls]"
+        } else {
+            "certificate "
+        };
+        let (word, text) = verdict(&findings, what);
+        assert!(word == expected && text.contains(part), "{text}");
+    }
+
     fs::write(folder.join("wrong.toml"), "data_dirr = \"x\"\n").unwrap();
     let (code, findings) = doctor(&server, "wrong.toml");
     assert_eq!(code, 1);

@@ -26,6 +26,7 @@ mod notation;
 
 mod abuse;
 mod answers;
+mod api_tls;
 mod aws;
 mod bulk;
 mod certificates;

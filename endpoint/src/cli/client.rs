@@ -1,9 +1,15 @@
 //! The API's client.
 
-use std::time::Duration;
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use rustls::CertificateError;
 use serde_json::Value;
 
 use super::Failure;
@@ -22,6 +28,9 @@ pub(super) struct ServerOptions {
     /// The API's token
     #[arg(long, env = "LANDFALL_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
+    /// Authorities to trust instead of the system's, in PEM, if the URL is https
+    #[arg(long, value_name = "FILE", env = "LANDFALL_CA", global = true)]
+    ca: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for ServerOptions {
@@ -29,6 +38,7 @@ impl std::fmt::Debug for ServerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerOptions")
             .field("url", &self.url.as_str())
+            .field("ca", &self.ca)
             .finish_non_exhaustive()
     }
 }
@@ -51,10 +61,10 @@ impl Client {
                 "no token: give --token, or set LANDFALL_TOKEN (the server's token_file holds it)",
             )
         })?;
-        Self::with_token(server.url, token)
+        Self::with_token(server.url, token, server.ca.as_deref())
     }
 
-    pub(crate) fn with_token(url: Url, token: String) -> Result<Self, Failure> {
+    pub(crate) fn with_token(url: Url, token: String, ca: Option<&Path>) -> Result<Self, Failure> {
         if url.cannot_be_a_base() || !matches!(url.scheme(), "http" | "https") {
             return Err(Failure::new(format_args!(
                 "`{url}` is no http or https URL"
@@ -67,6 +77,9 @@ impl Client {
             .redirect(redirect::Policy::none());
         if is_loopback(&url) {
             builder = builder.no_proxy();
+        }
+        if let Some(file) = ca {
+            builder = builder.tls_certs_only(authorities(file)?);
         }
         let http = builder
             .build()
@@ -127,7 +140,7 @@ impl Client {
 
     pub(crate) fn unreachable(&self, error: &reqwest::Error) -> Failure {
         // The innermost cause says most: "Connection refused".
-        let mut cause: &dyn std::error::Error = error;
+        let mut cause: &(dyn Error + 'static) = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
@@ -136,7 +149,34 @@ impl Client {
         } else {
             cause.to_string()
         };
-        Failure::new(format_args!("{}: {what}", self.url))
+        let hint = match is_of_unknown_authority(cause) {
+            true => ": if its authority is a private one, name it with --ca or LANDFALL_CA",
+            false => "",
+        };
+        Failure::new(format_args!("{}: {what}{hint}", self.url))
+    }
+}
+
+/// Whether a handshake failed because nobody who is trusted vouches for the server.
+fn is_of_unknown_authority(mut cause: &(dyn Error + 'static)) -> bool {
+    // What an error of the system wraps is not its source.
+    while let Some(inside) = cause.downcast_ref().and_then(io::Error::get_ref) {
+        cause = inside;
+    }
+    let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    cause.downcast_ref() == Some(&unknown)
+}
+
+/// The certificates of a PEM file.
+fn authorities(file: &Path) -> Result<Vec<Certificate>, Failure> {
+    let failed = |reason: &dyn std::fmt::Display| {
+        Failure::new(format_args!("--ca {}: {reason}", file.display()))
+    };
+    let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(failed(&"no certificate in PEM")),
+        Err(_) => Err(failed(&"broken PEM")),
     }
 }
 

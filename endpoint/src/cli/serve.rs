@@ -7,7 +7,11 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{config::Config, listener::Entrance, server::Server};
+use crate::{
+    config::Config,
+    listener::{Entrance, tls::HttpTls},
+    server::Server,
+};
 
 use super::{Failure, notify::Notifier, output, start_logging};
 
@@ -36,7 +40,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
         let (transport, tls) = (&listener.transport, listener.tls.is_some());
         tracing::info!(%address, %transport, tls, "serving MQTT");
     }
-    tracing::info!(address = %addresses.api, "serving the API");
+    let tls = server.shared().config.api.tls.is_some();
+    tracing::info!(address = %addresses.api, tls, "serving the API");
     if let Some(address) = addresses.ops {
         tracing::info!(%address, "serving metrics and health");
     }
@@ -77,6 +82,10 @@ pub(super) fn check(path: &Path) -> Result<(), Failure> {
     for listener in &config.listeners {
         Entrance::new(listener, &config.limits)
             .map_err(|error| Failure::new(format_args!("listener {}: {error}", listener.bind)))?;
+    }
+    if let Some(files) = &config.api.tls {
+        HttpTls::load(files, config.limits.handshake_timeout)
+            .map_err(|error| Failure::new(format_args!("[api.tls]: {error}")))?;
     }
     output::line(format_args!("{}: valid", path.display()))
 }

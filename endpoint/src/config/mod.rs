@@ -177,7 +177,7 @@ impl Config {
                 ));
             }
         }
-        if !self.api.bind.ip().is_loopback() {
+        if !self.api.bind.ip().is_loopback() && self.api.tls.is_none() {
             warnings.push(format!(
                 "api {} is plain HTTP: only the proxy in front of it should be able to reach it",
                 self.api.bind

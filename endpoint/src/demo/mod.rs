@@ -101,7 +101,7 @@ async fn first_event(shared: &Arc<Shared>, places: &Places) -> Result<Value, Fai
     .await
     .map_err(|error| Failure::new(format_args!("publishing to {}: {error}", places.mqtt)))?;
     let url = Url::parse(&format!("http://{}", places.api)).map_err(Failure::new)?;
-    let client = Client::with_token(url, shared.token.reveal().to_owned())?;
+    let client = Client::with_token(url, shared.token.reveal().to_owned(), None)?;
     let request = client
         .quick(Method::GET, &cli::events_path(APPLICATION))
         .query(&[("after", before)]);

@@ -71,6 +71,7 @@ impl Options {
             },
             api: ApiConfig {
                 bind: loopback(self.http_port),
+                tls: None,
                 token_file: data_dir.join("server.token"),
                 behind_proxy: false,
             },

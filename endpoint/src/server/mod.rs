@@ -24,6 +24,7 @@ use crate::cluster::{self, Cluster};
 use crate::command::{self, CommandHub};
 use crate::config::Config;
 use crate::connection::{self, Link};
+use crate::listener::tls::HttpTls;
 use crate::listener::{Bound, Entrance, Listening};
 use crate::records::{DeadSessions, Records};
 use crate::rules::RuleBook;
@@ -172,6 +173,7 @@ pub struct Server {
     listeners: Vec<Open>,
     sources: Vec<Source>,
     api: TcpListener,
+    api_tls: Option<HttpTls>,
     ops: Option<TcpListener>,
 }
 
@@ -210,9 +212,10 @@ impl Server {
             shared,
             listeners,
             sources,
+            addresses,
             api,
+            api_tls,
             ops,
-            ..
         } = self;
         let mut tasks = JoinSet::new();
         for listener in listeners {
@@ -234,16 +237,22 @@ impl Server {
         }
         tasks.spawn(command::held::sweep(Arc::clone(&shared.hub)));
         tasks.spawn(connection::settle_all(Arc::clone(&shared)));
+        if let Some(tls) = &api_tls {
+            let (files, name) = (Arc::clone(tls.files()), addresses.api.to_string());
+            tasks.spawn(listener::tls::watch(files, name, shared.reload.subscribe()));
+        }
         let (end_http, http_ended) = watch::channel(false);
         let mut http = JoinSet::new();
         http.spawn(api::serve(
             api,
+            api_tls,
             api::router(Arc::clone(&shared)),
             http_ended.clone(),
         ));
         if let Some(ops) = ops {
             http.spawn(api::serve(
                 ops,
+                None,
                 api::ops_router(Arc::clone(&shared)),
                 http_ended,
             ));

@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, ClusterOptions};
 use crate::command::CommandHub;
 use crate::command::held::{HeldCommands, HeldOptions};
 use crate::config::{Bind, Config, LimitsConfig, ListenerConfig};
-use crate::listener::tls::LoadError;
+use crate::listener::tls::{HttpTls, LoadError};
 use crate::listener::{self, Bound, Entrance, Listening};
 use crate::own_file;
 use crate::records::{DeadSessions, Records};
@@ -89,6 +89,9 @@ pub enum StartError {
         /// Why.
         source: LoadError,
     },
+    /// TLS of the API cannot be set up; the error names the file.
+    #[error("[api.tls]: {0}")]
+    ApiTls(LoadError),
     /// Metrics cannot be registered: a mistake of the program.
     #[error("metrics: {0}")]
     Telemetry(#[from] prometheus::Error),
@@ -101,6 +104,11 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         .iter()
         .map(|listener| open_listener(listener, &config.limits))
         .collect::<Result<Vec<_>, _>>()?;
+    let api_tls = config.api.tls.as_ref();
+    let api_tls = api_tls
+        .map(|files| HttpTls::load(files, config.limits.handshake_timeout))
+        .transpose()
+        .map_err(StartError::ApiTls)?;
     let api = bind("api", config.api.bind)?;
     let ops = config
         .ops
@@ -136,6 +144,7 @@ pub(super) async fn start(config: Config) -> Result<Server, StartError> {
         listeners,
         sources,
         api,
+        api_tls,
         ops,
     })
 }

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use super::*;
+use crate::harness::server::Builder;
 use crate::tools::authority::Authority;
 use crate::wire::client::tcp;
 
@@ -14,8 +15,12 @@ const PEERS: usize = 300;
 const PATIENCE: &str = "[limits]\nhandshake_timeout = \"2s\"\nconnect_timeout = \"2s\"";
 
 fn with_doors() -> Server {
+    with_doors_and(|builder| builder)
+}
+
+fn with_doors_and(more: impl FnOnce(Builder) -> Builder) -> Server {
     let issued = Authority::root("root").server(&["localhost"]);
-    let server = Server::builder()
+    let builder = Server::builder()
         .settings("[log]\nlevel = \"error\"")
         .settings(PATIENCE)
         .file("server.pem", &issued.chain)
@@ -24,8 +29,8 @@ fn with_doors() -> Server {
             "tls",
             "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
         )
-        .also_listen("ws", "transport = \"websocket\"")
-        .start_shared();
+        .also_listen("ws", "transport = \"websocket\"");
+    let server = more(builder).start_shared();
     let document = device("good", SENDER_PASSWORD);
     server
         .create_device(crate::harness::documents::APP, &document)
@@ -102,14 +107,17 @@ fn slow_connects_delay_nobody_and_end() {
 #[test]
 fn slow_tls_handshakes_delay_nobody_and_end() {
     let server = with_doors();
-    // A handshake record of a ClientHello that never ends.
-    let sentence = [
+    let abuse = |gate: &Gate| trickle(gate, server.address("tls"), &endless_hello());
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}
+
+/// A handshake record of a ClientHello that never ends.
+fn endless_hello() -> Vec<u8> {
+    [
         &[22, 3, 1, 0x3F, 0, 1, 0, 0x3E, 0xFC, 3, 3][..],
         &[0; 16_000],
     ]
-    .concat();
-    let abuse = |gate: &Gate| trickle(gate, server.address("tls"), &sentence);
-    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+    .concat()
 }
 
 #[test]
@@ -117,6 +125,14 @@ fn slow_websocket_upgrades_delay_nobody_and_end() {
     let server = with_doors();
     let sentence = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nCookie: ";
     let abuse = |gate: &Gate| trickle(gate, server.address("ws"), sentence);
+    good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
+}
+
+#[test]
+fn slow_tls_handshakes_of_the_api_delay_nobody_and_end() {
+    let server = with_doors_and(|builder| builder.api_over_tls(&Authority::root("root")));
+    let api: SocketAddr = (Ipv4Addr::LOCALHOST, server.api_port()).into();
+    let abuse = |gate: &Gate| trickle(gate, api, &endless_hello());
     good_device_keeps_its_latency(&server, 2.0, &[&abuse]);
 }
 

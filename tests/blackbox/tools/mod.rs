@@ -15,3 +15,4 @@ pub(crate) mod paho;
 pub(crate) mod postgres;
 pub(crate) mod relay;
 pub(crate) mod sasl;
+pub(crate) mod tunnel;

@@ -59,6 +59,11 @@ impl Tls {
         ))
     }
 
+    /// The settings, for a client of another kind.
+    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+        &self.0
+    }
+
     /// The same, asking for these protocols (ALPN).
     pub(crate) fn asking_for(&self, protocols: &[&str]) -> Self {
         let mut config = (*self.0).clone();

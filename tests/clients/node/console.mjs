@@ -1,8 +1,8 @@
-// The console in a browser: `node console.mjs DEVTOOLS-URL CONSOLE-URL`. The test that starts it
+// The console in a browser: `node console.mjs DEVTOOLS-URL CONSOLE-URL SCENARIO`. The test that starts it
 // publishes and subscribes when a line says that the page is ready for it.
 import { open } from "./devtools.mjs";
 
-const [devtools, url] = process.argv.slice(2);
+const [devtools, url, scenario] = process.argv.slice(2);
 const pictures = process.env.LANDFALL_TEST_PICTURES;
 const token = process.env.LANDFALL_TOKEN;
 const say = (line) => console.log(line);
@@ -39,7 +39,7 @@ const picture = async (name, ...size) => {
 };
 
 try {
-  await run();
+  await (scenario === "over-tls" ? runOverTls() : run());
 } catch (error) {
   say(`error ${error.stack}`);
   process.exitCode = 1;
@@ -56,6 +56,21 @@ async function run() {
   await create();
   await useKeyboard();
   await wearColours();
+  await staySafe();
+  say("done");
+}
+
+/// What another scheme and another version of HTTP could break.
+async function runOverTls() {
+  await page.visit(url);
+  await logIn();
+  await page.visit(`${url}#/apps/app/events`);
+  await page.says("Live");
+  say("ready for an event");
+  await page.says("over-tls");
+  await create();
+  const version = await page.eval(`performance.getEntriesByType("resource").at(-1).nextHopProtocol`);
+  if (version !== "h2") fail(`not HTTP/2 but ${version}`);
   await staySafe();
   say("done");
 }

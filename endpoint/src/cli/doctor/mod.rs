@@ -76,9 +76,7 @@ fn examine(config: &Config, path: &Path, findings: &mut Vec<Finding>) -> Result<
     addresses(config, findings);
     machine::examine(config, findings);
     files(config, findings);
-    for listener in &config.listeners {
-        tls::examine(listener, &config.limits, findings);
-    }
+    tls::examine(config, findings);
     client::block_on(async {
         reach::examine(config, findings).await;
         Ok(())

@@ -1,4 +1,4 @@
-//! Certificates of the listeners: whether they can be served, and for how long.
+//! Certificates of the listeners and of the API: whether they can be served, and for how long.
 
 use std::{
     path::Path,
@@ -9,8 +9,11 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::{
-    config::{LimitsConfig, ListenerConfig},
-    listener::Entrance,
+    config::{CertificateFiles, Config},
+    listener::{
+        Entrance,
+        tls::{HttpTls, LoadError},
+    },
 };
 
 use super::Finding;
@@ -18,19 +21,33 @@ use super::Finding;
 /// Before the end of a certificate, it is time to renew it.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
 
-pub(super) fn examine(
-    listener: &ListenerConfig,
-    limits: &LimitsConfig,
+pub(super) fn examine(config: &Config, findings: &mut Vec<Finding>) {
+    for listener in &config.listeners {
+        let what = format!("listener {}", listener.bind);
+        let loaded = Entrance::new(listener, &config.limits).map(drop);
+        let files = listener.tls.iter().flat_map(|tls| &tls.certificates);
+        certificates(what, loaded, files, findings);
+    }
+    if let Some(files) = &config.api.tls {
+        let loaded = HttpTls::load(files, config.limits.handshake_timeout).map(drop);
+        certificates("[api.tls]".to_owned(), loaded, [files], findings);
+    }
+}
+
+/// Whether they were loaded, and if so, for how long they are good.
+fn certificates<'a>(
+    what: String,
+    loaded: Result<(), LoadError>,
+    files: impl IntoIterator<Item = &'a CertificateFiles>,
     findings: &mut Vec<Finding>,
 ) {
-    let what = format!("listener {}", listener.bind);
-    if let Err(error) = Entrance::new(listener, limits) {
-        findings.push(Finding::bad(what, error));
-        return;
-    }
-    let certificates = listener.tls.iter().flat_map(|tls| &tls.certificates);
-    for files in certificates {
-        findings.push(validity(&files.certificate, SystemTime::now()));
+    match loaded {
+        Err(error) => findings.push(Finding::bad(what, error)),
+        Ok(()) => {
+            let now = SystemTime::now();
+            let validities = files.into_iter().map(|files| &files.certificate);
+            findings.extend(validities.map(|file| validity(file, now)));
+        }
     }
 }
 

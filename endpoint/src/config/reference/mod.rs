@@ -64,6 +64,7 @@ const SECTIONS: &[&Section] = &[
     &listeners::LISTENERS_TLS,
     &listeners::LIMITS,
     &server::API,
+    &server::API_TLS,
     &server::OPS,
     &server::REGISTRY,
     &sinks::SINKS,

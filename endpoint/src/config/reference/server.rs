@@ -40,7 +40,8 @@ pub(super) const API: Section = Section {
         Key {
             names: "`bind`",
             default: Given::Value("\"127.0.0.1:8080\""),
-            meaning: "Address. Elsewhere than on loopback it is refused without `behind_proxy`.",
+            meaning: "Address. Elsewhere than on loopback it is refused without [`[api.tls]`](#apitls-tls) or \
+             `behind_proxy`.",
         },
         Key {
             names: "`token_file`",
@@ -54,8 +55,30 @@ pub(super) const API: Section = Section {
             names: "`behind_proxy`",
             default: Given::Value("false"),
             meaning: "A proxy in front ends TLS and is the only one who can reach `bind`. It allows any \
-             `bind`, and any `Host` in requests. **Danger:** without such a proxy the token \
-             crosses the network in clear text.",
+             `bind`, and any `Host` and `Origin` in requests. **Danger:** without such a proxy, \
+             and without `[api.tls]`, the token crosses the network in clear text.",
+        },
+    ],
+    after: "",
+};
+
+pub(super) const API_TLS: Section = Section {
+    name: "api.tls",
+    before: "### `[api.tls]`: TLS\n\
+     \n\
+     With it the API and the console are served over TLS 1.2 or 1.3 alone, by HTTP/2 or HTTP/1.1 as \
+     the client asks (ALPN). A handshake may take `limits.handshake_timeout`.",
+    keys: &[
+        Key {
+            names: "`certificate`",
+            default: Given::Nothing,
+            meaning: "The server's certificate with its intermediates, in PEM; loaded again when it \
+             changes, and on SIGHUP.",
+        },
+        Key {
+            names: "`key`",
+            default: Given::Nothing,
+            meaning: "Its private key in PEM, without a pass phrase; loaded again likewise.",
         },
     ],
     after: "",

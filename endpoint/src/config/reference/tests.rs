@@ -15,6 +15,7 @@ fn start(section: &str) -> &'static str {
         "listeners.tls" => "[listeners.tls]\ncertificate = 'a.pem'\nkey = 'a.key'\n",
         "limits" => "[limits]\n",
         "api" => "[api]\n",
+        "api.tls" => "[api.tls]\ncertificate = 'a.pem'\nkey = 'a.key'\n",
         "ops" => "[ops]\nbind = '127.0.0.1:9090'\n",
         "registry" => "[registry]\n",
         "sinks" => "[[sinks]]\nname = 'x'\ntype = 'log'\n",

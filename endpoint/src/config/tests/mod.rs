@@ -270,6 +270,7 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert!(explicit.limits.connections_per_application.take().is_some());
     assert!(explicit.limits.server_reference.take().is_some());
     assert!(explicit.telemetry.take().is_some());
+    assert!(explicit.api.tls.take().is_some());
     let example = explicit.listeners.pop().unwrap();
     let [listener] = explicit.listeners.as_mut_slice() else {
         panic!("one listener and one example")

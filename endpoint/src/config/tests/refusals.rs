@@ -137,12 +137,24 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn the_api_needs_a_proxy_elsewhere_than_on_loopback() {
+fn the_api_needs_tls_or_a_proxy_elsewhere_than_on_loopback() {
     refuses_more(
         "[api]\nbind = '0.0.0.0:8080'\n",
         5,
-        &["api.bind 0.0.0.0:8080", "behind_proxy"],
+        &["api.bind 0.0.0.0:8080", "[api.tls]", "behind_proxy"],
     );
+    refuses_more(
+        "[api.tls]\ncertificate = 'api.pem'\n",
+        4,
+        &["missing field `key`"],
+    );
+    let tls = "[api]\nbind = '[::]:8080'\n[api.tls]\ncertificate = 'api.pem'\nkey = '/k'\n";
+    let config = with(tls);
+    let files = config.api.tls.as_ref().unwrap();
+    assert_eq!(files.certificate, Path::new("/etc/landfall/api.pem"));
+    assert_eq!(files.key, Path::new("/k"));
+    let of_api = |warning: &String| warning.contains("api [::]:8080");
+    assert!(!config.warnings().iter().any(of_api));
     let config = with("[api]\nbind = '[::]:8080'\nbehind_proxy = true\n");
     assert!(config.api.behind_proxy);
     assert!(

@@ -5,12 +5,14 @@
 //! - `possession`: clients' certificates are proved to be theirs here, and judged after the
 //!   handshake by the registry;
 //! - `handshake`: reads the ClientHello, which decides who serves the connection;
+//! - `http`: the handshake of the API, which certificates alone serve;
 //! - `prompt`: what the protocol owes the client is sent at once;
 //! - `psk`: the OpenSSL side;
 //! - `reload`: new files take effect for new connections.
 
 mod files;
 mod handshake;
+mod http;
 mod possession;
 mod prompt;
 mod psk;
@@ -30,7 +32,12 @@ use crate::config::{TlsConfig, TlsVersion};
 
 pub use files::LoadError;
 pub(super) use handshake::{Secured, TlsError, accept};
+pub(crate) use http::HttpStream;
+pub use http::HttpTls;
 pub(crate) use reload::watch;
+
+/// The ALPN name of HTTP/2 (RFC 9113, 3.1).
+const HTTP_2: &[u8] = b"h2";
 
 /// What is spoken inside, for ALPN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub enum Inside {
     Mqtt,
     /// HTTP/1.1, to become WebSocket.
     WebSocket,
+    /// HTTP/2 or HTTP/1.1: the API.
+    Http,
 }
 
 impl Inside {
@@ -47,6 +56,7 @@ impl Inside {
         match self {
             Self::Mqtt => &[b"mqtt", b"x-amzn-mqtt-ca"],
             Self::WebSocket => &[b"http/1.1"],
+            Self::Http => &[HTTP_2, b"http/1.1"],
         }
     }
 
@@ -55,6 +65,7 @@ impl Inside {
         match self {
             Self::Mqtt => b"\x04mqtt\x0ex-amzn-mqtt-ca",
             Self::WebSocket => b"\x08http/1.1",
+            Self::Http => b"\x02h2\x08http/1.1",
         }
     }
 }
@@ -229,7 +240,7 @@ mod tests {
 
     #[test]
     fn both_libraries_are_told_the_same_protocols() {
-        for inside in [Inside::Mqtt, Inside::WebSocket] {
+        for inside in [Inside::Mqtt, Inside::WebSocket, Inside::Http] {
             let length = |name: &&[u8]| u8::try_from(name.len()).unwrap();
             let wire: Vec<u8> = inside
                 .protocols()

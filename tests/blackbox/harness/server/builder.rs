@@ -14,6 +14,9 @@ use crate::harness::log::Log;
 use crate::harness::ports::Ports;
 use crate::harness::process::Process;
 use crate::harness::wait;
+use crate::tools::authority::Authority;
+use crate::tools::tunnel::Tunnel;
+use crate::wire::secure::Tls;
 
 /// How often a start is tried again with other ports.
 const STARTS: usize = 5;
@@ -32,6 +35,8 @@ pub(crate) struct Builder {
     unready: bool,
     /// Arguments of `ulimit`.
     resources: Vec<String>,
+    /// Who vouches for the API, in PEM, if it is served over TLS.
+    api_authority: Option<String>,
 }
 
 impl Builder {
@@ -53,6 +58,22 @@ impl Builder {
     pub(crate) fn also_listen(mut self, name: &str, toml: &str) -> Self {
         self.listeners.push((name.to_owned(), toml.to_owned()));
         self
+    }
+
+    /// Serves the API over TLS, with a certificate of this authority, which is in `api-ca.pem`.
+    pub(crate) fn api_over_tls(mut self, authority: &Authority) -> Self {
+        let issued = authority.server(&["localhost"]);
+        self.api_authority = Some(authority.pem.clone());
+        self.file("api.pem", &issued.chain)
+            .file("api.key", &issued.key)
+            .file("api-ca.pem", &authority.pem)
+            .settings("[api.tls]\ncertificate = \"api.pem\"\nkey = \"api.key\"")
+    }
+
+    /// A way to the API that speaks TLS for clients that do not.
+    pub(super) fn tunnel(&self, ports: &Ports) -> Option<Tunnel> {
+        let authority = self.api_authority.as_ref()?;
+        Some(Tunnel::start(ports.api, &Tls::trusting(authority)))
     }
 
     /// Puts a file beside the configuration file.
@@ -104,10 +125,13 @@ impl Builder {
             fs::write(folder.path().join(name), content).expect("a writable folder");
         }
         let (process, ports, log) = self.launch(folder.path());
-        let api = Http::new(ports.api, Some(read_token(folder.path())));
+        let tunnel = self.tunnel(&ports);
+        let port = tunnel.as_ref().map_or(ports.api, |tunnel| tunnel.port);
+        let api = Http::new(port, Some(read_token(folder.path())));
         let ops = Http::new(ports.ops, None);
         Server {
             process,
+            tunnel,
             ports,
             folder,
             api,

@@ -18,6 +18,7 @@ use super::log::Log;
 use super::ports::Ports;
 use super::process::Process;
 use super::{secrets, wait};
+use crate::tools::tunnel::Tunnel;
 pub(crate) use builder::Builder;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_landfall");
@@ -27,6 +28,7 @@ pub(crate) struct Server {
     process: Process,
     ports: Ports,
     folder: TempDir,
+    tunnel: Option<Tunnel>,
     api: Http,
     ops: Http,
     log: Log,
@@ -185,12 +187,21 @@ impl Server {
         command
             .args(arguments)
             .current_dir(self.folder())
-            .env(
-                "LANDFALL_URL",
-                format!("http://127.0.0.1:{}", self.ports.api),
-            )
+            .env("LANDFALL_URL", self.api_url())
             .env("LANDFALL_TOKEN", self.token());
+        if self.tunnel.is_some() {
+            command.env("LANDFALL_CA", "api-ca.pem");
+        }
         command
+    }
+
+    /// Where the API is.
+    pub(crate) fn api_url(&self) -> String {
+        let port = self.ports.api;
+        match self.tunnel {
+            Some(_) => format!("https://localhost:{port}"),
+            None => format!("http://127.0.0.1:{port}"),
+        }
     }
 
     /// Asks the server to stop (SIGTERM), without waiting.
@@ -223,7 +234,9 @@ impl Server {
         self.process = process;
         self.ports = ports.clone();
         self.log = log;
-        self.api = Http::new(ports.api, Some(read_token(self.folder.path())));
+        self.tunnel = self.builder.tunnel(&ports);
+        let api = self.tunnel.as_ref().map_or(ports.api, |way| way.port);
+        self.api = Http::new(api, Some(read_token(self.folder.path())));
         self.ops = Http::new(ports.ops, None);
     }
 
