@@ -55,6 +55,9 @@ fn an_operator_sees_events_arrive_and_sends_commands_in_the_console() {
     for number in 0..120 {
         gateway.publish_1("n/sensor02", format!("{{\"n\":{number}}}").as_bytes());
     }
+    for number in 0..60 {
+        gateway.publish_1("n", format!("{{\"own\":{number}}}").as_bytes());
+    }
     log.wait_for(ready, &["done"]);
     script.success();
 }

@@ -166,6 +166,56 @@ fn a_device_has_its_own_events_however_many_others_there_are() {
 }
 
 #[test]
+fn a_device_came_and_went_however_much_it_published_since() {
+    let server = Server::shared();
+    let (own, others) = ("device=sensor01", "device=gateway01");
+    Client::device(&server, Version::V5, "gateway01").disconnect();
+    for _ in 0..2 {
+        let mut sensor = Client::device(&server, Version::V5, "sensor01");
+        for number in 0..60 {
+            // What is within the data is no attribute.
+            let liar = format!(r#"{{"n":{number},"type":"io.drogue.connection.v1"}}"#);
+            sensor.publish_1("t", liar.as_bytes());
+        }
+        sensor.disconnect();
+    }
+    let changes = |query: &str| {
+        let path = format!("{PATH}?type=io.drogue.connection.v1&{query}");
+        let answer = server.api().get(&path).expect_status(200);
+        let previous = answer.header("landfall-previous-offset").map(str::to_owned);
+        let events = answer.json();
+        let connected = events.as_array().unwrap().iter();
+        let connected = connected.map(|event| event["data"]["connected"].as_bool().unwrap());
+        (connected.collect::<Vec<_>>(), previous)
+    };
+    wait::until("the end of the last connection", || {
+        (changes(own).0.len() == 4).then_some(())
+    });
+    let (page, previous) = changes(&format!("{own}&limit=3"));
+    assert_eq!(page, [false, true, false]);
+    let (page, previous) = changes(&format!("{own}&before={}", previous.unwrap()));
+    assert_eq!((page, previous), (vec![true], None));
+    assert_eq!(changes(others).0, [true, false]);
+    assert_eq!(changes("limit=9").0.len(), 6, "of all devices");
+    let path = format!("{PATH}?type=no.such.type");
+    let none = server.api().get(&path).expect_status(200).json();
+    assert_eq!(none, serde_json::json!([]));
+
+    // A stream begins with the last of them, and goes on with what comes.
+    let path = format!("{PATH}?type=io.drogue.connection.v1&last=1");
+    let stream = server.api().event_stream(&path, None);
+    assert_eq!(stream.next().data["data"]["connected"], false);
+    let mut sensor = Client::device(&server, Version::V5, "sensor01");
+    publish_numbers(&mut sensor, 0..60);
+    sensor.disconnect();
+    for connected in [true, false] {
+        let next = stream.next();
+        assert_eq!(next.data["device"], "sensor01");
+        assert_eq!(next.data["data"]["connected"], connected);
+    }
+}
+
+#[test]
 fn a_stream_shows_what_is_there_and_what_comes() {
     let server = Server::shared();
     let mut sensor = Client::device(&server, Version::V5, "sensor01");
@@ -275,6 +325,8 @@ fn what_is_no_offset_no_limit_or_no_application_is_refused_by_name() {
         "before=1&last=1",
         "device=sensor01&after=1",
         "device=sensor01&last=1",
+        "type=io.drogue.event.v1&after=1",
+        "type=io.drogue.event.v1&last=1",
     ] {
         let answer = server
             .api()

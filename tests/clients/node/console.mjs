@@ -156,6 +156,12 @@ async function lookBack() {
   await page.until(`${rows} === 100`, "a further page of events");
   await page.click(".single button", "Older events");
   await page.until(`${rows} === 120 && document.querySelector('.single .toolbar:last-child').hidden`, "the oldest event");
+  await page.until(`document.querySelector('.changes')?.innerText.includes('Never connected')`, "a history of nothing");
+  // It came before the events that are shown.
+  await page.visit(`${url}#/apps/app/devices/gateway01`);
+  await page.until(`document.querySelector('.single')?.innerText.includes('{"own":59}')`, "the gateway's own events");
+  await page.until(`${rows} === 50 && !document.querySelector('.single .chip')`, "publishes alone");
+  await page.until(`document.querySelector('.changes .good')`, "when it came");
   say("looked back");
 }
 

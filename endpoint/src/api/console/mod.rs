@@ -52,6 +52,7 @@ const ASSETS: &[Asset] = &[
     asset!("/console/applications.js", SCRIPT, "applications.js"),
     asset!("/console/application.js", SCRIPT, "application.js"),
     asset!("/console/device.js", SCRIPT, "device.js"),
+    asset!("/console/history.js", SCRIPT, "history.js"),
     asset!("/console/command.js", SCRIPT, "command.js"),
 ];
 

@@ -59,12 +59,21 @@ pub(super) struct Query {
     /// Events of this device alone. A page then goes back from the end, or from `before`.
     #[param(max_length = 255)]
     device: Option<String>,
+    /// Events of this CloudEvents type alone, as `io.drogue.connection.v1`; likewise.
+    #[serde(rename = "type")]
+    #[param(rename = "type", max_length = 255)]
+    event_type: Option<String>,
 }
 
 impl Query {
     /// Whether it asks for the newest events before something, instead of the oldest after it.
     fn goes_back(&self) -> bool {
-        self.before.is_some() || self.device.is_some()
+        self.before.is_some() || self.is_filtered()
+    }
+
+    /// Whether it asks for certain events alone.
+    fn is_filtered(&self) -> bool {
+        self.device.is_some() || self.event_type.is_some()
     }
 
     fn check(&self, stream: bool) -> Result<(), ApiError> {
@@ -78,9 +87,10 @@ impl Query {
         if self.before.is_some() && (stream || self.last.or(self.after).is_some()) {
             return wrong("before is for pages, and goes without after and last");
         }
-        if self.device.is_some() && !stream && self.last.or(self.after).is_some() {
+        if self.is_filtered() && !stream && self.last.or(self.after).is_some() {
             return wrong(
-                "pages of one device go back: device goes with before, not with after or last",
+                "pages of certain events go back: device and type go with before, not with after \
+                 or last",
             );
         }
         Ok(())
@@ -90,9 +100,10 @@ impl Query {
 /// Read events
 ///
 /// A page of the durable log; or, with `Accept: text/event-stream`, a stream that goes on with what
-/// comes: `id` is the offset, `data` one event, and `Last-Event-ID` resumes. With `before` or
-/// `device`, a page holds the newest events instead, still oldest first, and a header says where to
-/// go on back; a page of one device may hold fewer than there are, even none, before that ends.
+/// comes: `id` is the offset, `data` one event, and `Last-Event-ID` resumes. With `before`, `device`
+/// or `type`, a page holds the newest events instead, still oldest first, and a header says where to
+/// go on back; a page of one device or type may hold fewer than there are, even none, before that
+/// ends.
 #[utoipa::path(
     get, path = "/api/events/v1alpha1/apps/{app}", tag = "events", operation_id = "readEvents",
     params(
@@ -134,6 +145,7 @@ pub(super) async fn read(
         reads: Arc::clone(&api.reads),
         application: application.into(),
         device: query.device.as_deref().map(Into::into),
+        event_type: query.event_type.as_deref().map(Into::into),
         limit: query.limit.unwrap_or(DEFAULT_LIMIT),
         max_bytes: if stream { STREAM_BYTES } else { PAGE_BYTES },
     };
@@ -170,19 +182,26 @@ struct Log {
     reader: LogReader,
     reads: Arc<Semaphore>,
     application: Arc<str>,
-    /// Its events alone.
+    /// Events of this device alone.
     device: Option<Arc<str>>,
+    /// Events of this type alone.
+    event_type: Option<Arc<str>>,
     limit: usize,
     max_bytes: usize,
 }
 
 impl Log {
+    /// Whether certain events alone are read.
+    fn is_filtered(&self) -> bool {
+        self.device.is_some() || self.event_type.is_some()
+    }
+
     /// The first page, from where the query wants it to start.
     async fn start(&self, api: &Api, query: &Query) -> Result<Page, ApiError> {
         let Some(last) = query.last else {
             return first_page(api, self, query.after).await;
         };
-        if self.device.is_some() {
+        if self.is_filtered() {
             let newest = usize::try_from(last).unwrap_or(usize::MAX);
             return self.read_back(None, newest).await;
         }
@@ -217,11 +236,12 @@ impl Log {
     ) -> Result<Page, ApiError> {
         let permit = Arc::clone(&self.reads).acquire_owned().await;
         let (reader, application) = (self.reader.clone(), Arc::clone(&self.application));
-        let device = self.device.clone();
+        let (device, event_type) = (self.device.clone(), self.event_type.clone());
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let filter = Filter {
                 device: device.as_deref(),
+                event_type: event_type.as_deref(),
             };
             read(reader, &application, filter)
         });

@@ -90,11 +90,11 @@ impl Pieces for Follower {
 
 impl Follower {
     /// What is sent while there is no event: how far the log was looked through, so that a reader of
-    /// one device goes on from there and not from that device's last event.
+    /// certain events goes on from there and not from the last one of them.
     fn sign_of_life(&self) -> Bytes {
-        match &self.log.device {
-            Some(_) => format!("id: {}\n\n", self.after).into(),
-            None => Bytes::from_static(COMMENT),
+        match self.log.is_filtered() {
+            true => format!("id: {}\n\n", self.after).into(),
+            false => Bytes::from_static(COMMENT),
         }
     }
 }

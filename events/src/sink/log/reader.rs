@@ -10,7 +10,7 @@ use super::database::{from_sql, to_sql};
 use super::error::{Closed, ReadError};
 use super::pack::unpack;
 use super::pool::Pool;
-use super::row::{Events, Whose};
+use super::row::{Events, Wanted};
 
 /// Reads the log of each application. All but [`LogReader::wait_for_new`] block on the disk: call
 /// them where that is allowed.
@@ -31,12 +31,14 @@ pub struct Page {
     previous: Option<u64>,
 }
 
-/// Which events are read.
+/// Which events are read. The log has no index of their attributes: unless all are wanted, it looks
+/// through the events of the application, up to [`LOOKED_THROUGH`] bytes of them for one page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
-    /// Those of this device alone. The log has no index of devices: it looks through all events of
-    /// the application, up to [`LOOKED_THROUGH`] bytes of them for one page.
+    /// Those of this device alone.
     pub device: Option<&'a str>,
+    /// Those of this CloudEvents type alone.
+    pub event_type: Option<&'a str>,
 }
 
 /// Bytes of events, unpacked, that are looked through for one page of [`LogReader::read_filtered`]
@@ -116,7 +118,7 @@ impl LogReader {
         self.read_filtered(application, after, Filter::default(), limit, max_bytes)
     }
 
-    /// As [`LogReader::read`], of certain events only. A page of one device may hold fewer than there
+    /// As [`LogReader::read`], of certain events only. Such a page may hold fewer than there
     /// are, even none, as the work for it is bounded: the end is reached when [`Page::next_offset`] is
     /// [`Page::latest`].
     ///
@@ -152,8 +154,8 @@ impl LogReader {
                 ..Page::default()
             };
             if after < log.latest {
-                let whose = filter.device.map(Whose::device);
-                page.fill(&transaction, log.id, whose.as_ref(), limit, max_bytes)?;
+                let wanted = Wanted::of(filter);
+                page.fill(&transaction, log.id, wanted.as_ref(), limit, max_bytes)?;
             }
             Ok(page)
         })
@@ -163,8 +165,8 @@ impl LogReader {
     /// first, and about `max_bytes` of them: the newest is always given, whatever its size. Without
     /// `before`, from the end.
     ///
-    /// A page of one device may hold fewer than there are, even none, as the work for it is bounded:
-    /// the retained beginning is reached when it has no [`Page::previous`]. [`Page::next_offset`]
+    /// A page of certain events may hold fewer than there are, even none, as the work for it is
+    /// bounded: the retained beginning is reached when it has no [`Page::previous`]. [`Page::next_offset`]
     /// goes on behind where the page was asked to end.
     ///
     /// # Errors
@@ -189,8 +191,8 @@ impl LogReader {
                 latest: log.latest,
                 ..Page::default()
             };
-            let whose = filter.device.map(Whose::device);
-            page.fill_back(&transaction, &log, whose.as_ref(), limit, max_bytes)?;
+            let wanted = Wanted::of(filter);
+            page.fill_back(&transaction, &log, wanted.as_ref(), limit, max_bytes)?;
             Ok(page)
         })
     }
@@ -265,7 +267,7 @@ impl Page {
         &mut self,
         transaction: &Transaction<'_>,
         application: i64,
-        whose: Option<&Whose>,
+        wanted: Option<&Wanted>,
         limit: usize,
         max_bytes: usize,
     ) -> Result<(), ReadError> {
@@ -279,18 +281,18 @@ impl Page {
         let mut rows = statement.query((application, to_sql(self.next_offset + 1)))?;
         let mut look = Look::default();
         while self.len() < limit
-            && (whose.is_none() || look.may_go_on())
+            && (wanted.is_none() || look.may_go_on())
             && let Some(row) = rows.next()?
         {
             for (offset, event) in look.at(row)? {
                 if offset <= self.next_offset {
                     continue;
                 }
-                let wanted = whose.is_none_or(|whose| whose.wrote(event));
-                if wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
+                let is_wanted = wanted.is_none_or(|wanted| wanted.has(event));
+                if is_wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
                     return Ok(());
                 }
-                if wanted {
+                if is_wanted {
                     self.push(offset, event);
                 }
                 self.next_offset = offset;
@@ -304,7 +306,7 @@ impl Page {
         &mut self,
         transaction: &Transaction<'_>,
         log: &Log,
-        whose: Option<&Whose>,
+        wanted: Option<&Wanted>,
         limit: usize,
         max_bytes: usize,
     ) -> Result<(), ReadError> {
@@ -317,18 +319,18 @@ impl Page {
         // All from here on were looked at.
         let mut start = self.next_offset + 1;
         'rows: while self.len() < limit
-            && (whose.is_none() || look.may_go_on())
+            && (wanted.is_none() || look.may_go_on())
             && let Some(row) = rows.next()?
         {
             for (offset, event) in look.at(row)?.into_iter().rev() {
                 if offset >= start {
                     continue;
                 }
-                let wanted = whose.is_none_or(|whose| whose.wrote(event));
-                if wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
+                let is_wanted = wanted.is_none_or(|wanted| wanted.has(event));
+                if is_wanted && (self.len() >= limit || self.is_full(event, max_bytes)) {
                     break 'rows;
                 }
-                if wanted {
+                if is_wanted {
                     self.push(offset, event);
                 }
                 start = offset;

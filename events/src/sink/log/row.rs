@@ -4,6 +4,8 @@ use crate::attribute::push_json;
 use crate::encode::write_structured_json;
 use crate::event::Draft;
 
+use super::reader::Filter;
+
 /// A row takes events up to this many bytes; only a single larger event makes a larger row.
 pub(super) const TARGET_BYTES: usize = 256 << 10;
 
@@ -59,30 +61,51 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-/// Knows the events of one device.
-pub(super) struct Whose {
-    /// The device's name as an event has it, with the quote behind it.
-    name: Vec<u8>,
+/// Knows the events that a reader wants, by their attributes.
+pub(super) struct Wanted(Vec<Attribute>);
+
+/// A string attribute as an event has it.
+struct Attribute {
+    /// What stands in front of its value.
+    name: &'static [u8],
+    /// The value with the quote behind it.
+    value: Vec<u8>,
 }
 
-/// In front of the device's name.
-const DEVICE: &[u8] = br#","device":""#;
-
-impl Whose {
-    pub(super) fn device(name: &str) -> Self {
-        let mut json = Vec::new();
-        push_json(&mut json, name);
-        json.push(b'"');
-        Self { name: json }
+impl Wanted {
+    /// `None`: all events.
+    pub(super) fn of(filter: Filter<'_>) -> Option<Self> {
+        let device = filter
+            .device
+            .map(|name| Attribute::new(br#","device":""#, name));
+        let event_type = filter
+            .event_type
+            .map(|name| Attribute::new(br#","type":""#, name));
+        let attributes: Vec<_> = event_type.into_iter().chain(device).collect();
+        (!attributes.is_empty()).then_some(Self(attributes))
     }
 
-    /// Whether the event is from the device. The attributes of an event stand before its data, and a
-    /// quote within a name is escaped: what is found first is the attribute.
-    pub(super) fn wrote(&self, event: &[u8]) -> bool {
-        let mut places = event.windows(DEVICE.len());
-        let place = places.position(|part| part == DEVICE);
-        let name = place.and_then(|place| event.get(place + DEVICE.len()..));
-        name.is_some_and(|name| name.starts_with(&self.name))
+    /// Whether a reader wants this event.
+    pub(super) fn has(&self, event: &[u8]) -> bool {
+        self.0.iter().all(|attribute| attribute.is_in(event))
+    }
+}
+
+impl Attribute {
+    fn new(name: &'static [u8], value: &str) -> Self {
+        let mut json = Vec::new();
+        push_json(&mut json, value);
+        json.push(b'"');
+        Self { name, value: json }
+    }
+
+    /// The attributes of an event stand before its data, and a quote within one is escaped: what is
+    /// found first is the attribute.
+    fn is_in(&self, event: &[u8]) -> bool {
+        let mut places = event.windows(self.name.len());
+        let place = places.position(|part| part == self.name);
+        let value = place.and_then(|place| event.get(place + self.name.len()..));
+        value.is_some_and(|value| value.starts_with(&self.value))
     }
 }
 
@@ -95,6 +118,21 @@ mod tests {
         let row = b"\x02\0\0\0{}\0\0\0\0\x03\0\0\0abc";
         let events: Vec<_> = Events::of(row).collect();
         assert_eq!(events, [Ok(&b"{}"[..]), Ok(b""), Ok(b"abc")]);
+    }
+
+    #[test]
+    fn events_are_known_by_their_attributes_and_not_by_their_data() {
+        let event = br#"{"id":"1","type":"t.v1","device":"a\"b","data":[{"x":1,"type":"t.v2","device":"c"}]}"#;
+        let wants = |event_type, device| {
+            let filter = Filter { device, event_type };
+            Wanted::of(filter).is_none_or(|wanted| wanted.has(event))
+        };
+        assert!(wants(None, None));
+        assert!(wants(Some("t.v1"), None) && wants(Some("t.v1"), Some("a\"b")));
+        assert!(!wants(Some("t.v1"), Some("c")) && !wants(Some("t.v2"), Some("a\"b")));
+        for part in ["t", "t.v", "t.v1\"", "t.v11", ""] {
+            assert!(!wants(Some(part), None), "{part}");
+        }
     }
 
     #[test]

@@ -101,9 +101,9 @@ const previousOffset = ({ headers }) => {
   return offset === null ? null : Number(offset);
 };
 
-/// A device's events before an offset, oldest first; and where to go on back.
-export async function eventsBefore(app, { device, before, limit, signal }) {
-  const response = await send("GET", paths.events(app), { query: { device, before, limit }, signal });
+/// A device's events, of all types or one, before an offset, oldest first; and where to go on back.
+export async function eventsBefore(app, { device, type, before, limit, signal }) {
+  const response = await send("GET", paths.events(app), { query: { device, type, before, limit }, signal });
   const events = await response.json();
   return { events, previous: previousOffset(response) };
 }

@@ -3,18 +3,16 @@ import { get, page, paths } from "./api.js";
 import { stateOf } from "./application.js";
 import { commandForm } from "./command.js";
 import { editor } from "./document.js";
-import { ago, clock, empty, fill, h, loading } from "./dom.js";
-import { CONNECTION, eventStream } from "./events.js";
+import { ago, empty, fill, h, loading } from "./dom.js";
+import { eventStream } from "./events.js";
+import { connectHistory } from "./history.js";
 import { every } from "./live.js";
-
-/// Changes that are shown.
-const MOST_CHANGES = 20;
 
 export async function device(context, app, name) {
   const { main, may, signal, go } = context;
   const document = may("registry") ? await get(paths.device(app, name), { signal }) : null;
   const state = h("span", {});
-  const history = connectHistory();
+  const history = may("events") ? connectHistory({ app, device: name, signal }) : null;
   const connected = h("div", {}, loading("connections"));
   const edit = h("section", { class: "card", hidden: true });
   const editButton = h("button", { type: "button", "aria-expanded": "false", onclick: toggleEditor }, "Edit");
@@ -40,7 +38,7 @@ export async function device(context, app, name) {
     h(
       "div",
       { class: "columns" },
-      h("div", {}, may("events") ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, seen: history.seen, last: 50, rows: 50 }), h("h2", {}, "Connect history"), history.element] : null),
+      h("div", {}, history ? [h("h2", {}, "Last events"), eventStream({ app, device: name, signal, seen: history.seen, last: 50, rows: 50 }), h("h2", {}, "Connect history"), history.element] : null),
       h(
         "div",
         {},
@@ -97,26 +95,3 @@ function summary({ link }, app, { metadata, spec = {} }) {
   ];
   return h("dl", { class: "attributes" }, rows.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }
-
-/// When it came and went, as far as the events tell that are shown.
-function connectHistory() {
-  const changes = [];
-  const list = h("ol", { class: "changes" }, h("li", {}, empty("Nothing in the events above.")));
-  const seen = (event) => {
-    if (event.type !== CONNECTION || changes.some(({ id }) => id === event.id)) return;
-    changes.push(event);
-    changes.sort((one, other) => Date.parse(other.time) - Date.parse(one.time));
-    changes.length = Math.min(changes.length, MOST_CHANGES);
-    fill(list, changes.map(change));
-  };
-  return { element: h("section", { class: "card" }, list), seen };
-}
-
-const change = ({ time, data }) =>
-  h(
-    "li",
-    {},
-    h("span", { class: `chip dot ${data.connected ? "good" : ""}` }, data.connected ? "connected" : "disconnected"),
-    h("span", {}, ago(time)),
-    h("span", { class: "muted" }, clock(time)),
-  );

@@ -140,6 +140,7 @@ fn the_events_of_one_device_are_found_both_ways() {
     let found = |device, before, limit| {
         let filter = Filter {
             device: Some(device),
+            ..Filter::default()
         };
         let page = reader.read_back("app", before, filter, limit, usize::MAX);
         let page = page.unwrap();
@@ -152,7 +153,10 @@ fn the_events_of_one_device_are_found_both_ways() {
     assert_eq!(found(odd, None, 3), (vec![2, 7], None));
     assert_eq!(found("liar", None, 3), (vec![], None));
 
-    let filter = Filter { device: Some("a") };
+    let filter = Filter {
+        device: Some("a"),
+        ..Filter::default()
+    };
     let page = reader.read_filtered("app", Some(1), filter, 2, usize::MAX);
     let page = page.unwrap();
     let offsets: Vec<_> = page.events().map(|(offset, _)| offset).collect();
@@ -177,6 +181,7 @@ fn what_is_looked_through_for_one_page_is_bounded_and_the_next_goes_on() {
     let reader = sink.reader();
     let filter = Filter {
         device: Some("rare"),
+        ..Filter::default()
     };
     let (mut before, mut pages, mut found) = (None, 0, Vec::new());
     loop {
