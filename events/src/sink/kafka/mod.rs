@@ -99,13 +99,10 @@ impl KafkaCourier {
             .key(record.get("partitionkey"))
             .payload(payload)
             .headers(headers);
-        let send = || producer.send(message);
-        let sent = match producer.client().context().placement() {
-            Some(placement) => placement.is_first(&topic, now, send),
-            None => send().map(|()| false),
-        };
-        self.holds = sent.map_err(|(error, message)| (error, message.delivery_opaque.ticket))?;
-        Ok(())
+        let sent = producer.send(message);
+        let placement = producer.client().context().placement();
+        self.holds = placement.is_some_and(|placement| placement.was_first(&topic, now));
+        sent.map_err(|(error, message)| (error, message.delivery_opaque.ticket))
     }
 }
 

@@ -59,23 +59,16 @@ impl Placement {
         }
     }
 
-    /// Hands a message for this topic to librdkafka, and tells whether it may be the first of the
-    /// producer in its partition. It is, as far as one can tell, while brokers have not told yet
-    /// which partitions there are.
-    pub(super) fn is_first<T, E>(
-        &self,
-        topic: &str,
-        now: Instant,
-        send: impl FnOnce() -> Result<T, E>,
-    ) -> Result<bool, E> {
-        PLACED.set(None);
-        send()?;
+    /// Whether the message for this topic that this thread has just handed to librdkafka may be the
+    /// first of the producer in its partition; asked after each. It may be while brokers have not
+    /// told yet which partitions there are.
+    pub(super) fn was_first(&self, topic: &str, now: Instant) -> bool {
         let Some(placed) = PLACED.take() else {
-            return Ok(true);
+            return true;
         };
         let known = self.known(now);
         let partitions = known.partitions.get(topic);
-        Ok(!partitions.is_some_and(|partitions| partitions.contains(&placed)))
+        !partitions.is_some_and(|partitions| partitions.contains(&placed))
     }
 }
 
@@ -125,11 +118,8 @@ mod tests {
     use super::*;
 
     fn is_first(placement: &Placement, topic: &str, key: &str, now: Instant) -> bool {
-        let send = || -> Result<(), ()> {
-            placement.partition(topic, Some(key.as_bytes()), 1, |_| true);
-            Ok(())
-        };
-        placement.is_first(topic, now, send).unwrap()
+        placement.partition(topic, Some(key.as_bytes()), 1, |_| true);
+        placement.was_first(topic, now)
     }
 
     #[test]
@@ -150,9 +140,7 @@ mod tests {
         let placement = Placement::new(Instant::now());
         placement.was_taken("a", 0, Instant::now());
         assert!(!is_first(&placement, "a", "k", Instant::now()));
-        let send = || -> Result<(), ()> { Ok(()) };
-        assert_eq!(placement.is_first("a", Instant::now(), send), Ok(true));
-        let send = || -> Result<(), &str> { Err("full") };
-        assert_eq!(placement.is_first("a", Instant::now(), send), Err("full"));
+        // Nothing was placed.
+        assert!(placement.was_first("a", Instant::now()));
     }
 }

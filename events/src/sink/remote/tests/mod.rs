@@ -29,6 +29,8 @@ struct State {
     /// Nobody is there to be looked for.
     away: bool,
     generation: u64,
+    /// What is sent next must come back before more of its lane is sent.
+    holds: bool,
 }
 
 struct Held {
@@ -119,6 +121,10 @@ impl Courier for Fake {
 
     fn goes_alone(&self, event: &Bytes) -> bool {
         Record::read(event).unwrap().payload().starts_with(b"large")
+    }
+
+    fn holds(&mut self) -> bool {
+        std::mem::take(&mut self.system.0.lock().unwrap().holds)
     }
 
     async fn probe(&mut self) -> Result<(), String> {

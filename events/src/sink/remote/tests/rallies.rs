@@ -81,6 +81,26 @@ fn a_courier_that_has_begun_anew_does_not_overtake_itself() {
 }
 
 #[test]
+fn a_lane_waits_for_what_its_courier_wants_to_have_back_first_and_others_do_not() {
+    let (system, sink, mut connection) = start(Mood::Holding, 10, 1);
+    system.0.lock().unwrap().holds = true;
+    publish(&mut connection, &sink, 0..5);
+    system.wait_held(1);
+    // Taken from the queue behind those, which so had their chance.
+    let mut other = Connection::new("other", "device");
+    publish(&mut other, &sink, 0..1);
+    other.recorder.wait_accepted(1);
+    assert_eq!(system.0.lock().unwrap().held.len(), 1);
+    system.answer(0, true);
+    system.wait_held(4);
+    for _ in 0..4 {
+        system.answer(0, true);
+    }
+    connection.recorder.wait_accepted(5);
+    assert_eq!(system.taken("app"), numbers(0..5));
+}
+
+#[test]
 fn what_is_given_up_over_and_over_is_in_trouble() {
     let (system, sink, mut connection) = start(Mood::GivingUp, 1, 1);
     publish(&mut connection, &sink, 0..3);
