@@ -104,6 +104,28 @@ fn programs_read_what_became_of_documents_tokens_and_health_as_json() {
     assert_eq!(health, json!({ "status": "ready" }));
 }
 
+#[test]
+fn programs_read_failures_as_json_beside_the_exit_code() {
+    let sink = "[[sinks]]\nname = \"backend\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:1\"\n";
+    let builder = Server::builder().without_log_sink().settings(sink);
+    let server = builder.unready().start();
+    server.wait_not_ready("sink backend");
+    let ops = format!("http://127.0.0.1:{}", server.ops_port());
+    let health = server.cli(&["health", "--url", &ops, "-o", "json"]);
+    assert_eq!(health.status.code(), Some(1), "{}", text(&health));
+    let said: Value = serde_json::from_slice(&health.stdout).unwrap();
+    assert_eq!(said["status"], "not ready");
+    let reason = said["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("sink backend"), "{said:#}");
+
+    let orphan = "metadata: { name: sensor01, application: nowhere }\n";
+    fs::write(server.folder().join("orphan.yaml"), orphan).unwrap();
+    let refused = server.cli(&["apply", "-f", "orphan.yaml", "-o", "json"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    let written: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(written, json!([]));
+}
+
 fn json(server: &Server, arguments: &[&str]) -> Value {
     let output = server.cli(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", text(&output));

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use landfall_events::event::Timestamp;
 use landfall_protocol::{ReasonCode, Version};
 use landfall_registry::RegisterError;
+use prometheus::proto::Metric;
 use serde_json::Value;
 
 use super::*;
@@ -47,7 +48,7 @@ fn the_page_names_every_value_of_every_label() {
     // Those that there are from the start.
     for family in Telemetry::new().unwrap().registry.gather() {
         let row = row(family.name());
-        for pair in family.get_metric().iter().flat_map(|one| one.get_label()) {
+        for pair in family.get_metric().iter().flat_map(Metric::get_label) {
             let value = format!("`{}`", pair.value());
             assert!(row.contains(&value), "no {value} in: {row}");
         }
