@@ -54,6 +54,7 @@ async function run() {
   await sendCommand();
   await lookBack();
   await create();
+  await tellUnknownFromOffline();
   await useKeyboard();
   await wearColours();
   await staySafe();
@@ -192,6 +193,47 @@ async function create() {
   await page.visit(`${url}#/apps/app`);
   await page.until(`document.querySelector('[data-device="boiler-07"]')?.innerText.includes('site=north')`, "the label in the list");
   say("created");
+}
+
+/// A device is offline if it is missing where the list of connections was read, and nowhere else.
+async function tellUnknownFromOffline() {
+  await page.visit(`${url}#/apps`);
+  await page.until(`document.querySelector('a.name')`);
+  // As in an application of any number of connections, the pages of which this test hands out.
+  await page.eval(`
+    window.genuine = window.fetch;
+    window.asked = [];
+    window.pages = [];
+    window.fetch = async (url, options) => {
+      if (!new URL(url).pathname.startsWith("/api/connections/")) return window.genuine(url, options);
+      const after = new URL(url).searchParams.get("continue");
+      // The figures ask without a place to start after.
+      if (after === null) return new Response("[]");
+      window.asked.push(after);
+      const { next, items } = window.pages.shift() ?? { next: after, items: [] };
+      return new Response(JSON.stringify(items), { headers: next === null ? {} : { "landfall-continue": encodeURIComponent(next) } });
+    };
+    0`);
+  const connection = { device: "sensor01", clientId: "c", since: "2026-01-01T00:00:00Z", peer: "p", transport: "tcp", version: "5", instance: "i" };
+  await page.click("a.name", "app");
+  const row = (device) => `document.querySelector('[data-device="${device}"]')?.innerText`;
+  await page.until(`window.asked.length >= 10`, "pages that were asked for");
+  const first = await page.eval("document.querySelector('[data-device]').dataset.device");
+  const after = await page.eval("window.asked[0]");
+  if (!(after < first && after.startsWith(first.slice(0, -1)))) fail(`read from ${after}, far from ${first}`);
+  for (const device of [first, "sensor01", "sensor03"]) {
+    await page.until(`${row(device)}?.includes('–')`, `nothing known of ${device}`);
+  }
+  // Two pages of connections, the rows between which are offline; behind them nothing is known.
+  await page.eval(`window.pages.push({ next: "sensor0", items: [] }, { next: "sensor01", items: [${JSON.stringify(connection)}] }), 0`);
+  await page.until(`${row("sensor01")}.includes('Connected')`, "sensor01 by its connection");
+  await page.until(`${row(first)}.includes('Offline')`, `${first}, which was read past`);
+  await page.until(`${row("sensor03")}.includes('–')`, "still nothing known of sensor03");
+  // What was not reached is read the next time.
+  await page.eval(`window.pages.push({ next: null, items: [] }), 0`);
+  await page.until(`${row("sensor03")}.includes('Offline')`, "sensor03, which was read at last");
+  await page.eval("window.fetch = window.genuine, 0");
+  say("told unknown from offline");
 }
 
 /// From the top of the page to an opened event, by keys alone; and every control has a name.

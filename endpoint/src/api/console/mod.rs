@@ -51,6 +51,7 @@ const ASSETS: &[Asset] = &[
     asset!("/console/log-in.js", SCRIPT, "log-in.js"),
     asset!("/console/applications.js", SCRIPT, "applications.js"),
     asset!("/console/application.js", SCRIPT, "application.js"),
+    asset!("/console/connected.js", SCRIPT, "connected.js"),
     asset!("/console/device.js", SCRIPT, "device.js"),
     asset!("/console/history.js", SCRIPT, "history.js"),
     asset!("/console/command.js", SCRIPT, "command.js"),

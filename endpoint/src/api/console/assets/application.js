@@ -1,6 +1,7 @@
 // One application: its figures, its devices, its events, its document.
 import { ApiError, connections, get, page, paths } from "./api.js";
 import { connectedText } from "./applications.js";
+import { connectionsOf } from "./connected.js";
 import { createDevice, editor } from "./document.js";
 import { alertBox, ago, chip, empty, fill, h, labels, loading } from "./dom.js";
 import { eventStream } from "./events.js";
@@ -66,6 +67,8 @@ async function devices(context, app, place) {
   const find = h("input", { type: "search", name: "device", placeholder: "Name of a device", spellcheck: "false", "aria-label": "Open a device by its name" });
   const wrong = h("div", {});
   const rows = new Map();
+  /// Rows up to here show what is known of their connections, the others that nothing is.
+  let read = 0;
   const body = h("tbody", {});
   const more = h("div", { class: "more" });
   const list = h("section", { class: "card flush" }, loading("devices"));
@@ -110,6 +113,7 @@ async function devices(context, app, place) {
     if (!after) {
       fill(body);
       rows.clear();
+      read = 0;
     }
     try {
       const query = { limit: PAGE, continue: after, labels: filter.value.trim(), fields: "metadata.labels,spec.core,spec.gatewaySelector" };
@@ -130,19 +134,13 @@ async function devices(context, app, place) {
     }
   }
 
-  /// Both lists are ordered by device: what is connected is read as far as the rows go.
+  /// Where there are too many connections to be read at once, the next time goes on.
   async function refresh() {
     const names = [...rows.keys()];
-    if (!names.length) return;
-    const found = new Map();
-    let after;
-    for (let pages = 0; pages < 10; pages += 1) {
-      const { items, next } = await page(paths.connections(app), { query: { limit: 1000, continue: after }, signal });
-      for (const connection of items) found.set(connection.device, [...(found.get(connection.device) ?? []), connection]);
-      if (!next || next > names.at(-1)) break;
-      after = next;
-    }
-    for (const [name, row] of rows) row.show(found.get(name) ?? []);
+    const start = read < names.length ? read : 0;
+    const found = await connectionsOf(app, names.slice(start), signal);
+    read = start + found.size;
+    for (const [name, connections] of found) rows.get(name)?.show(connections);
   }
 }
 

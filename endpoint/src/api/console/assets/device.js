@@ -1,7 +1,8 @@
 // One device: whether it is there, what it says, and a form to tell it something.
-import { get, page, paths } from "./api.js";
+import { get, paths } from "./api.js";
 import { stateOf } from "./application.js";
 import { commandForm } from "./command.js";
+import { connectionsOf } from "./connected.js";
 import { editor } from "./document.js";
 import { ago, empty, fill, h, loading } from "./dom.js";
 import { eventStream } from "./events.js";
@@ -51,25 +52,11 @@ export async function device(context, app, name) {
   );
   if (!may("registry") && !may("command")) return fill(connected, empty("Your token may not see connections."));
   every(2000, signal, async () => {
-    const own = await ofDevice(app, name, signal);
+    const own = (await connectionsOf(app, [name], signal)).get(name);
+    if (!own) return;
     fill(state, stateOf(own, document?.spec?.core?.disabled));
     fill(connected, own.length ? own.map(connection) : empty("Not connected."));
   });
-}
-
-/// The list is ordered by device and starts after a name: its own without the last character is one
-/// that comes before it.
-async function ofDevice(app, name, signal) {
-  const before = [...name].slice(0, -1).join("");
-  const query = { limit: 1000, continue: before };
-  const found = [];
-  for (let pages = 0; pages < 5; pages += 1) {
-    const { items, next } = await page(paths.connections(app), { query, signal });
-    found.push(...items.filter((item) => item.device === name));
-    if (!next || next >= name) break;
-    query.continue = next;
-  }
-  return found;
 }
 
 const connection = ({ clientId, since, peer, transport, version, instance }) =>
