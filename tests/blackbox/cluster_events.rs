@@ -17,14 +17,14 @@ use crate::tools::relay::Relay;
 use crate::wire::{Client, Connect, Version, Will};
 
 /// Instances that share everything, and the reader of their events.
-struct World {
-    fleet: Fleet,
+pub(crate) struct World {
+    pub(crate) fleet: Fleet,
     broker: Broker,
     reader: Reader,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let broker = Broker::start("allow_anonymous true", &[]);
         let reader = broker.subscribe(&[]);
         Self {
@@ -34,12 +34,12 @@ impl World {
         }
     }
 
-    fn builder(&self, name: &str) -> Builder {
+    pub(crate) fn builder(&self, name: &str) -> Builder {
         self.builder_at(name, &self.fleet.nats.cluster())
     }
 
     /// With this line to the other instances.
-    fn builder_at(&self, name: &str, cluster: &str) -> Builder {
+    pub(crate) fn builder_at(&self, name: &str, cluster: &str) -> Builder {
         let sink = format!(
             "[[sinks]]\nname = \"all\"\ntype = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"",
             self.broker.port()
@@ -48,7 +48,7 @@ impl World {
         builder.settings(cluster).settings(&sink)
     }
 
-    fn pair(&self) -> (Server, Server) {
+    pub(crate) fn pair(&self) -> (Server, Server) {
         let one = self.builder("one").start_with("app", &shared_devices());
         let two = self.builder("two").start();
         await_other(&one);
@@ -71,7 +71,7 @@ impl World {
     }
 
     #[track_caller]
-    fn wait_story(&self, expected: &[&str]) {
+    pub(crate) fn wait_story(&self, expected: &[&str]) {
         until(&format!("{expected:?}, not {:?}", self.story()), || {
             (self.story() == expected).then_some(())
         });
@@ -94,7 +94,7 @@ impl World {
     }
 }
 
-fn sensor(server: &Server, client_id: &str) -> Client {
+pub(crate) fn sensor(server: &Server, client_id: &str) -> Client {
     let connect = Connect::new(
         Version::V5,
         client_id,
@@ -285,7 +285,7 @@ fn a_slow_line_between_instances_delays_commands_and_take_overs_and_breaks_none(
 /// On a machine that is busy on top of the slow line, its sender may be told that nobody has it, and
 /// tries again: then nobody had it. Returns how often it was handed in.
 #[track_caller]
-fn reaches(server: &Server, device: &str, name: &str, client: &mut Client) -> usize {
+pub(crate) fn reaches(server: &Server, device: &str, name: &str, client: &mut Client) -> usize {
     thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let mut tries = 0;

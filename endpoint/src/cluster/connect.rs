@@ -1,6 +1,12 @@
-//! The connection to NATS.
+//! How instances reach NATS.
+
+use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+
+/// Between two pings, of which the third without an answer ends the connection: one that fell silent is
+/// given up after a quarter of a minute.
+const PING: Duration = Duration::from_secs(5);
 
 /// How instances reach each other.
 pub struct ClusterOptions {
@@ -13,20 +19,18 @@ pub struct ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// Connects to one of the servers; the client connects again by itself.
-    ///
-    /// `on_loss` is called when messages, either way, may have been lost.
+    /// Connects to one of the servers; the client connects again by itself. `on_event` is called with what
+    /// becomes of the connection.
     pub(super) async fn connect(
         &self,
-        on_loss: impl Fn() + Send + Sync + 'static,
+        on_event: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Client, String> {
         let options = (self.connect)()?
             .name("landfall cluster")
+            .ping_interval(PING)
             .event_callback(move |event| {
                 tracing::info!(%event, "line to the other instances");
-                if let Event::Connected | Event::Disconnected | Event::SlowConsumer(_) = event {
-                    on_loss();
-                }
+                on_event(&event);
                 std::future::ready(())
             });
         let connected = options.connect(self.servers.clone()).await;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use async_nats::{Client, Subject};
+use async_nats::Subject;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
 use super::directory::Entry;
+use super::line::Line;
 use super::wire::Asker;
 use super::{ANSWER, Cluster};
 
@@ -28,16 +29,16 @@ impl Cluster {
 
     /// All of an instance's sessions; `None`: it is not there, or not all came.
     async fn list_of(&self, peer: &str) -> Option<BTreeSet<Entry>> {
-        let client = self.client()?;
-        let inbox = client.new_inbox();
-        let mut parts = client.subscribe(inbox.clone()).await.ok()?;
+        let line = self.line()?;
+        let inbox = line.new_inbox();
+        let mut parts = line.subscribe(inbox.clone()).await.ok()?;
         let asker = Asker {
             id: self.id.clone(),
             instance: self.instance.to_string(),
         };
         let question = serde_json::to_vec(&asker).ok()?;
         let subject = self.to_one(peer, "sessions");
-        let asked = client.publish_with_reply(subject, inbox, question.into());
+        let asked = line.publish_with_reply(subject, inbox, question.into());
         asked.await.ok()?;
         let mut list = BTreeSet::new();
         loop {
@@ -56,15 +57,15 @@ impl Cluster {
     /// Lists this instance's sessions for another one. It is [reckoned with](super::peers::Peers::reckon_with)
     /// by then:
     /// what is claimed from then on it is told of, and everything else is in the list.
-    pub(super) async fn list_for(self: Arc<Self>, client: Client, inbox: Subject) {
+    pub(super) async fn list_for(self: Arc<Self>, line: Line, inbox: Subject) {
         let list = self.directory.list_own();
         let parts = list.chunks(AT_ONCE).map(write);
         let count = (list.len() as u64).to_le_bytes();
         let last = Bytes::copy_from_slice(&count);
         for part in parts.chain([last]) {
-            let told = client.publish(inbox.clone(), part).await;
+            let told = line.publish(inbox.clone(), part).await;
             // Not more than one part waits to be sent.
-            if told.is_err() || client.flush().await.is_err() {
+            if told.is_err() || line.flush().await.is_err() {
                 tracing::debug!("sessions could not be listed; they are asked for again");
                 return;
             }

@@ -1,5 +1,6 @@
 //! Several instances as one: over NATS, each tells the others what they need to know.
 //!
+//! - `line`: the line to NATS, for which nobody waits long;
 //! - `peers`: who is there; every instance says so twice a second;
 //! - `wire`: what goes over NATS;
 //! - `directory`: which instance may have a device's connections;
@@ -17,6 +18,7 @@
 mod claim;
 mod connect;
 mod directory;
+mod line;
 mod listen;
 mod listing;
 mod offer;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, Request};
+use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -44,6 +46,7 @@ use crate::records::Epoch;
 pub use claim::Claim;
 pub use connect::ClusterOptions;
 use directory::{Directory, entry};
+use line::{Line, LineError};
 pub use listen::run;
 pub use offer::Reach;
 use peers::Peers;
@@ -64,7 +67,7 @@ pub struct Cluster {
     id: String,
     instance: Arc<str>,
     /// While NATS was reached at least once.
-    client: RwLock<Option<Client>>,
+    line: RwLock<Option<Line>>,
     started: Instant,
     /// Since when NATS is reached.
     up: watch::Sender<Option<Instant>>,
@@ -102,7 +105,7 @@ impl Cluster {
             options,
             id: uuid::Uuid::new_v4().simple().to_string(),
             instance,
-            client: RwLock::new(None),
+            line: RwLock::new(None),
             started: Instant::now(),
             up: watch::Sender::new(None),
             pulse: Pulse::new(),
@@ -120,9 +123,10 @@ impl Cluster {
         self.directory.doubt_own();
     }
 
-    fn client(&self) -> Option<Client> {
-        let client = self.client.read();
-        client.unwrap_or_else(PoisonError::into_inner).clone()
+    /// The line, unless nothing waits for it.
+    fn line(&self) -> Option<Line> {
+        let line = self.line.read().unwrap_or_else(PoisonError::into_inner);
+        line.as_ref().filter(|line| !line.is_away()).cloned()
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
@@ -176,11 +180,15 @@ impl Cluster {
 
     /// Tells all others. Nobody need be there.
     async fn tell_all(&self, what: &str, told: &impl Serialize) {
-        let (Some(client), Ok(payload)) = (self.client(), serde_json::to_vec(told)) else {
+        let (Some(line), Ok(payload)) = (self.line(), serde_json::to_vec(told)) else {
             return;
         };
-        let told = client.publish(self.to_all(what), payload.into()).await;
+        let told = line.publish(self.to_all(what), payload.into()).await;
         if let Err(error) = told {
+            if let LineError::TimedOut = error {
+                // A line that is lost says so by itself.
+                self.directory.doubt_own();
+            }
             tracing::debug!(%error, "the other instances could not be told");
         }
     }
@@ -230,7 +238,7 @@ impl Cluster {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<ConnectionPage> {
-        let Some(client) = self.client() else {
+        let Some(line) = self.line() else {
             return Vec::new();
         };
         let question = wire::ConnectionsQuestion {
@@ -243,10 +251,9 @@ impl Cluster {
         };
         let payload = Bytes::from(payload);
         let asked = self.peers.live().into_iter().map(|peer| {
-            let request = Request::new()
-                .payload(payload.clone())
-                .timeout(Some(ANSWER));
-            let answer = client.send_request(self.to_one(&peer, "connections"), request);
+            let request = Request::new().payload(payload.clone());
+            let (line, subject) = (&line, self.to_one(&peer, "connections"));
+            let answer = line.request(subject, request);
             async move { serde_json::from_slice(&answer.await.ok()?.payload).ok() }
         });
         join_all(asked).await.into_iter().flatten().collect()

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, Request};
+use async_nats::Request;
 use landfall_registry::Found;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::directory::hash;
+use super::line::Line;
 use super::wire::{CommandMeta, Go};
-use super::{ANSWER, Cluster, Open, with_meta};
+use super::{Cluster, Open, with_meta};
 use crate::command::{Command, CommandError, SessionReport, serving_names};
 use crate::connection::Offer;
 
@@ -64,7 +65,7 @@ impl Cluster {
     ) -> oneshot::Receiver<Reach> {
         let (tell, told) = oneshot::channel();
         let peers = self.peers.live();
-        let (Some(client), false) = (self.client(), peers.is_empty()) else {
+        let (Some(line), false) = (self.line(), peers.is_empty()) else {
             // Nobody else: the sender's end says so.
             let _ = tell.send(Reach::NotConnected);
             return told;
@@ -79,7 +80,7 @@ impl Cluster {
         }
         let round = Round {
             cluster: Arc::clone(self),
-            client,
+            line,
             offered: Offered {
                 application: application.to_owned(),
                 served_by,
@@ -122,7 +123,7 @@ impl Cluster {
 /// A command, and where its reports go.
 struct Round {
     cluster: Arc<Cluster>,
-    client: Client,
+    line: Line,
     offered: Offered,
     reporter: mpsc::UnboundedSender<SessionReport>,
 }
@@ -174,10 +175,9 @@ impl Round {
         let headers = with_meta(&meta).ok_or(CommandError::Unavailable)?;
         let request = Request::new()
             .headers(headers)
-            .payload(self.offered.command.payload.clone())
-            .timeout(Some(ANSWER));
+            .payload(self.offered.command.payload.clone());
         let subject = self.cluster.to_one(peer, "command");
-        let answer = self.client.send_request(subject, request).await;
+        let answer = self.line.request(subject, request).await;
         let answer = answer.map_err(|_| CommandError::Unavailable)?;
         let reach = serde_json::from_slice(&answer.payload);
         let reach = reach.map_err(|_| CommandError::Unavailable)?;
@@ -196,7 +196,7 @@ impl Round {
         };
         let go = serde_json::to_vec(&go).map_err(|_| CommandError::Unavailable)?;
         let subject = self.cluster.to_one(peer, "go");
-        let told = self.client.publish(subject, go.into()).await;
+        let told = self.line.publish(subject, go.into()).await;
         told.map_err(|_| CommandError::Unavailable)
     }
 }

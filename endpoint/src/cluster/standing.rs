@@ -98,7 +98,7 @@ impl Cluster {
             sleep_until(until).await;
         }
         let peers = self.peers.reachable();
-        let (Some(client), false) = (self.client(), peers.is_empty()) else {
+        let (Some(line), false) = (self.line(), peers.is_empty()) else {
             return Standing::default();
         };
         let Ok(payload) = serde_json::to_vec(question) else {
@@ -106,10 +106,8 @@ impl Cluster {
         };
         let payload = bytes::Bytes::from(payload);
         let asked = peers.into_iter().map(|peer| {
-            let request = Request::new()
-                .payload(payload.clone())
-                .timeout(Some(ANSWER));
-            let answer = client.send_request(self.to_one(&peer, "who"), request);
+            let request = Request::new().payload(payload.clone());
+            let answer = line.request(self.to_one(&peer, "who"), request);
             async move { serde_json::from_slice::<Known>(&answer.await.ok()?.payload).ok() }
         });
         let mut standing = Standing::default();
@@ -171,7 +169,7 @@ impl Cluster {
     /// Tells an instance that has been away who is connected here: of two sessions of one client the
     /// later one stays.
     pub(super) async fn call_roll(&self, peer: &str, shared: &Shared) {
-        let Some(client) = self.client() else { return };
+        let Some(line) = self.line() else { return };
         for links in shared.sessions.all().chunks(ROLL) {
             let connected = links
                 .iter()
@@ -182,7 +180,7 @@ impl Cluster {
             let Ok(payload) = serde_json::to_vec(&roll) else {
                 return;
             };
-            let told = client.publish(self.to_one(peer, "roll"), payload.into());
+            let told = line.publish(self.to_one(peer, "roll"), payload.into());
             if let Err(error) = told.await {
                 tracing::debug!(%error, "another instance could not be told who is connected");
                 return;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_nats::{Client, Message, Subject, Subscriber};
+use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Listener, meta, parsed};
+use crate::cluster::line::Line;
 use crate::cluster::wire::{CommandMeta, Go, Report, ReportMeta};
 use crate::cluster::{ANSWER, Kept, Reach, with_meta};
 use crate::command::SessionReport;
@@ -61,7 +62,7 @@ impl Listener {
     async fn tell_reach(&self, asker: Subject, reach: Reach) {
         if let Ok(answer) = serde_json::to_vec(&reach) {
             // An asker that is gone asks no more.
-            let _ = self.client.publish(asker, answer.into()).await;
+            let _ = self.line.publish(asker, answer.into()).await;
         }
     }
 
@@ -83,7 +84,7 @@ impl Listener {
         let reports = self.shared.hub.offer_here(request).await;
         if !patience.is_zero() {
             let forward = Forward {
-                client: self.client.clone(),
+                line: self.line.clone(),
                 subject: self.cluster.to_one(&origin, "report"),
                 number,
                 reads_last,
@@ -96,7 +97,7 @@ impl Listener {
 
 /// The way back of a command's reports.
 struct Forward {
-    client: Client,
+    line: Line,
     subject: String,
     number: u64,
     reads_last: bool,
@@ -127,7 +128,7 @@ impl Forward {
             return;
         };
         let subject = self.subject.clone();
-        let sent = self.client.publish_with_headers(subject, headers, payload);
+        let sent = self.line.publish_with_headers(subject, headers, payload);
         if let Err(error) = sent.await {
             tracing::debug!(%error, "a command's outcome could not be told");
         }

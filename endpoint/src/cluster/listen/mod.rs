@@ -2,10 +2,10 @@
 
 mod commands;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::Cluster;
 use super::directory::entry;
+use super::line::Line;
 use super::peers::SIGN;
 use super::wire::{
     Appeared, Asker, ConnectionPage, ConnectionsQuestion, Left, META, Presence, Question,
@@ -50,13 +51,12 @@ async fn beat(cluster: Arc<Cluster>) {
 
 async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), String> {
     let doubted = Arc::clone(cluster);
-    let connected = cluster.options.connect(move || doubted.doubt());
-    let client = connected.await?;
+    let line = Line::connect(&cluster.options, move || doubted.doubt()).await?;
     let mut tasks = JoinSet::new();
     let listener = Arc::new(Listener {
         cluster: Arc::clone(cluster),
         shared: Arc::clone(shared),
-        client: client.clone(),
+        line: line.clone(),
     });
     for subject in [
         cluster.to_all("*"),
@@ -73,14 +73,11 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
     let commands = cluster.to_one(&cluster.id, "command");
     let commands = listener.subscribe(commands).await?;
     tasks.spawn(listener.listen_to_commands(commands));
-    let set = |client| {
-        let mut held = cluster
-            .client
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *held = client;
+    let set = |line| {
+        let held = cluster.line.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = line;
     };
-    set(Some(client));
+    set(Some(line));
     cluster.up.send_replace(Some(Instant::now()));
     tasks.spawn(live(Arc::clone(cluster), Arc::clone(shared)));
     tasks.join_next().await;
@@ -91,6 +88,7 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
 /// Gives signs of life, and forgets who gives none.
 async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
     let mut ticks = interval(SIGN);
+    let mut telling = JoinSet::new();
     loop {
         ticks.tick().await;
         // First, so that who was lost is told of it at once, should it still be there.
@@ -108,7 +106,13 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
             doubts: Some(cluster.directory.own_doubts()),
             connections: !shared.sessions.is_empty(),
         };
-        cluster.tell_all("presence", &presence).await;
+        while telling.try_join_next().is_some() {}
+        // Told aside, as whoever is not heard of has to be given up however slow the line is. One that
+        // takes nothing needs no second sign.
+        if telling.is_empty() {
+            let cluster = Arc::clone(&cluster);
+            telling.spawn(async move { cluster.tell_all("presence", &presence).await });
+        }
         cluster.forget_kept();
         // Nobody waits any more, or nobody is there to report.
         cluster
@@ -120,12 +124,12 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
 struct Listener {
     cluster: Arc<Cluster>,
     shared: Arc<Shared>,
-    client: Client,
+    line: Line,
 }
 
 impl Listener {
     async fn subscribe(&self, subject: String) -> Result<Subscriber, String> {
-        let subscribed = self.client.subscribe(subject).await;
+        let subscribed = self.line.subscribe(subject).await;
         subscribed.map_err(|error| error.to_string())
     }
 
@@ -185,12 +189,12 @@ impl Listener {
             false => directory.gone(&question.id, session),
         }
         let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
-        let client = self.client.clone();
+        let line = self.line.clone();
         tokio::spawn(async move {
             let known = cluster.answer(&question, &shared).await;
             if let Ok(answer) = serde_json::to_vec(&known) {
                 // An asker that is gone asks no more.
-                let _ = client.publish(sender, answer.into()).await;
+                let _ = line.publish(sender, answer.into()).await;
             }
         });
     }
@@ -208,7 +212,7 @@ impl Listener {
         if let (Some(asker), Some(inbox)) = (asker, message.reply) {
             self.cluster.peers.reckon_with(&asker.id, &asker.instance);
             let cluster = Arc::clone(&self.cluster);
-            tokio::spawn(cluster.list_for(self.client.clone(), inbox));
+            tokio::spawn(cluster.list_for(self.line.clone(), inbox));
         }
     }
 
@@ -295,7 +299,7 @@ impl Listener {
         );
         let page = ConnectionPage { connections, more };
         if let Ok(answer) = serde_json::to_vec(&page) {
-            let _ = self.client.publish(sender, answer.into()).await;
+            let _ = self.line.publish(sender, answer.into()).await;
         }
     }
 }
