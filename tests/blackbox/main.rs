@@ -35,6 +35,7 @@ mod cli_events;
 mod cluster;
 mod cluster_directory;
 mod cluster_events;
+mod cluster_held;
 mod cluster_outages;
 mod command_queues;
 mod commands;

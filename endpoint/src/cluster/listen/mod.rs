@@ -160,11 +160,16 @@ impl Listener {
             Some(presence) => {
                 self.shared.records.clock().seen(presence.epoch);
                 let directory = &self.cluster.directory;
-                if let Some(number) = directory.heard(&presence.id, presence.doubts) {
+                let number = directory.heard(&presence.id, presence.doubts);
+                if let Some(number) = number {
                     let cluster = Arc::clone(&self.cluster);
                     tokio::spawn(cluster.ask_for_list(presence.id.clone(), number));
                 }
                 let is_new = self.cluster.peers.seen(&presence.id, &presence.instance);
+                // Of a subscription there, nothing may have been heard here.
+                if presence.connections && (is_new || number.is_some()) {
+                    self.shared.hub.retry_held();
+                }
                 // It was away, with devices: some of them may have come here meanwhile.
                 if is_new && presence.connections && !self.shared.sessions.is_empty() {
                     let (cluster, shared) = (Arc::clone(&self.cluster), Arc::clone(&self.shared));
@@ -260,8 +265,11 @@ impl Listener {
         if id == self.cluster.id || !self.shared.hub.holds_for(&application) {
             return;
         }
-        if let Ok(Some(found)) = self.shared.registry.device(&application, &device).await {
-            self.shared.hub.deliver_held_to(&application, &found.device);
+        let hub = &self.shared.hub;
+        match self.shared.registry.device(&application, &device).await {
+            Ok(Some(found)) => hub.deliver_held_to(&application, &found.device),
+            Ok(None) => {}
+            Err(_) => hub.retry_held_of(&application),
         }
     }
 

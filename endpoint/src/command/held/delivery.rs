@@ -24,6 +24,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Once one connection has taken a held command, the others may take this long.
 const STRAGGLERS: Duration = Duration::from_secs(2);
 
+/// Most devices that are looked for again at once: all of them may have to be.
+const MOST_RETRIED: usize = 1_000;
+
 /// What became of a command.
 type Settled = Result<CommandReport, CommandError>;
 
@@ -31,7 +34,7 @@ type Settled = Result<CommandReport, CommandError>;
 #[derive(Default)]
 pub(super) struct Desks {
     open: Mutex<HashMap<Key, Desk>>,
-    /// Devices whose delivery failed for no fault of theirs.
+    /// Devices whose delivery failed for no fault of theirs, or that may have subscribed unheard.
     retry: Mutex<HashSet<Key>>,
 }
 
@@ -94,6 +97,16 @@ impl Desks {
     fn retry(&self) -> MutexGuard<'_, HashSet<Key>> {
         self.retry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Some of those to be tried again.
+    fn take_retry(&self, most: usize) -> Vec<Key> {
+        let mut retry = self.retry();
+        let taken: Vec<Key> = retry.iter().take(most).cloned().collect();
+        for key in &taken {
+            retry.remove(key);
+        }
+        taken
+    }
 }
 
 /// Drops what has expired, and tries again what failed for reasons of our own, for ever.
@@ -105,8 +118,7 @@ pub async fn sweep(hub: Arc<CommandHub>) {
             Ok(count) => tracing::info!(count, "held commands expired"),
             Err(error) => tracing::error!(%error, "held commands cannot expire"),
         }
-        let retry = std::mem::take(&mut *hub.held.desks.retry());
-        for key in retry {
+        for key in hub.held.desks.take_retry(MOST_RETRIED) {
             hub.open_desk(key);
         }
     }
@@ -208,6 +220,19 @@ impl CommandHub {
         if let Some(cluster) = self.cluster() {
             cluster.subscribed(application, connected.name());
         }
+    }
+
+    /// Any device that commands wait for may have subscribed elsewhere, unheard here: all are looked for.
+    pub fn retry_held(&self) {
+        let waiting = self.held.waiting();
+        self.held.desks.retry().extend(waiting);
+    }
+
+    /// As [`retry_held`](Self::retry_held), for the devices of an application.
+    pub fn retry_held_of(&self, application: &str) {
+        let waiting = self.held.devices_waiting(application).into_iter();
+        let keys = waiting.map(|device| Key::new(application, &device));
+        self.held.desks.retry().extend(keys);
     }
 
     /// Whether anything is held here for devices of an application.

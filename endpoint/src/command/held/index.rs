@@ -90,6 +90,18 @@ impl Index {
         self.applications.is_empty()
     }
 
+    /// All devices that commands wait for.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let applications = self.applications.iter();
+        let keys = applications.flat_map(|(application, devices)| {
+            devices.keys().map(|device| Key {
+                application: Arc::clone(application),
+                device: Arc::clone(device),
+            })
+        });
+        keys.collect()
+    }
+
     pub(super) fn devices(&self, application: &str) -> Vec<Arc<str>> {
         let devices = self.applications.get(application);
         devices

@@ -206,6 +206,11 @@ impl HeldCommands {
         Ok(self.forget(removed))
     }
 
+    /// All devices that commands wait for.
+    fn waiting(&self) -> Vec<Key> {
+        self.index().keys()
+    }
+
     /// The devices of an application that commands wait for.
     fn devices_waiting(&self, application: &str) -> Vec<Arc<str>> {
         self.index().devices(application)
