@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{Instant, interval, sleep, timeout};
 
-use super::Cluster;
 use super::directory::entry;
 use super::line::Line;
 use super::peers::SIGN;
@@ -19,9 +19,12 @@ use super::wire::{
     Appeared, Asker, ConnectionPage, ConnectionsQuestion, Left, META, Presence, Question,
     ReportMeta, Roll, Subscribed,
 };
+use super::{ANSWER, Cluster};
 use crate::api::connection_page;
 use crate::server::Shared;
 
+/// Devices that have subscribed elsewhere for which the registry may be asked at once.
+const LOOKING_AT_ONCE: usize = 1_024;
 /// Between two attempts to reach NATS.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,7 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
         cluster: Arc::clone(cluster),
         shared: Arc::clone(shared),
         line: line.clone(),
+        looking: Arc::new(Semaphore::new(LOOKING_AT_ONCE)),
     });
     for subject in [
         cluster.to_all("*"),
@@ -125,6 +129,8 @@ struct Listener {
     cluster: Arc<Cluster>,
     shared: Arc<Shared>,
     line: Line,
+    /// Places for those who look up who has subscribed.
+    looking: Arc<Semaphore>,
 }
 
 impl Listener {
@@ -140,7 +146,7 @@ impl Listener {
                 "presence" => self.presence(&message),
                 "appeared" => self.appeared(&message),
                 "left" => self.left(&message),
-                "subscribed" => self.subscribed(&message).await,
+                "subscribed" => self.subscribed(&message),
                 "go" => self.go(&message).await,
                 "report" => self.report(message),
                 "connections" => self.connections(message).await,
@@ -253,7 +259,9 @@ impl Listener {
         }
     }
 
-    async fn subscribed(&self, message: &Message) {
+    /// Looks the device up aside: nothing else that is told waits for the registry. Who cannot be looked up
+    /// now, or in time, is looked for later, as one of those that commands wait for.
+    fn subscribed(&self, message: &Message) {
         let Some(subscribed) = parsed::<Subscribed>(&message.payload) else {
             return;
         };
@@ -265,12 +273,19 @@ impl Listener {
         if id == self.cluster.id || !self.shared.hub.holds_for(&application) {
             return;
         }
-        let hub = &self.shared.hub;
-        match self.shared.registry.device(&application, &device).await {
-            Ok(Some(found)) => hub.deliver_held_to(&application, &found.device),
-            Ok(None) => {}
-            Err(_) => hub.retry_held_of(&application),
-        }
+        let Ok(place) = Arc::clone(&self.looking).try_acquire_owned() else {
+            return self.shared.hub.retry_held_of(&application);
+        };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let found = shared.registry.device(&application, &device);
+            match timeout(ANSWER, found).await {
+                Ok(Ok(Some(found))) => shared.hub.deliver_held_to(&application, &found.device),
+                Ok(Ok(None)) => {}
+                Ok(Err(_)) | Err(_) => shared.hub.retry_held_of(&application),
+            }
+            drop(place);
+        });
     }
 
     fn report(&self, message: Message) {
