@@ -33,6 +33,7 @@ mod certificates;
 mod cli;
 mod cli_events;
 mod cluster;
+mod cluster_commands;
 mod cluster_directory;
 mod cluster_events;
 mod cluster_held;

@@ -137,20 +137,19 @@ impl Cluster {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a command until its asker says go. False: too many are kept.
-    fn keep(&self, asked: Asked, request: CommandRequest, reads_last: bool) -> bool {
+    /// Keeps a command that would be taken until its asker says go. [`Reach::Full`]: too many are kept.
+    fn keep(&self, asked: Asked, request: CommandRequest, reads_last: bool) -> Reach {
         let mut kept = self.kept();
-        let since = Instant::now();
-        let has_room = kept.len() < MOST_KEPT;
-        if has_room {
-            let command = Kept {
-                request,
-                reads_last,
-                since,
-            };
-            kept.insert(asked, command);
+        if kept.len() >= MOST_KEPT {
+            return Reach::Full;
         }
-        has_room
+        let command = Kept {
+            request,
+            reads_last,
+            since: Instant::now(),
+        };
+        kept.insert(asked, command);
+        Reach::Taken
     }
 
     fn take_kept(&self, asked: &Asked) -> Option<Kept> {
@@ -267,4 +266,36 @@ fn with_meta(meta: &impl Serialize) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(META, meta.parse::<async_nats::HeaderValue>().ok()?);
     Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_cannot_be_kept_is_one_too_many() {
+        let options = ClusterOptions {
+            servers: Vec::new(),
+            connect: Box::new(|| Err("no line".to_owned())),
+            prefix: "landfall".to_owned(),
+        };
+        let cluster = Cluster::new(options, "one".into());
+        let request = CommandRequest {
+            application: "app".to_owned(),
+            device: "d".to_owned(),
+            command: "set".to_owned(),
+            payload: Bytes::new(),
+            content_type: None,
+            user_properties: Vec::new(),
+            expiry: None,
+            timeout: Duration::ZERO,
+            wants_answer: false,
+        };
+        let keep = |number| cluster.keep(("asker".to_owned(), number), request.clone(), true);
+        let most = MOST_KEPT as u64;
+        assert!((0..most).all(|number| keep(number) == Reach::Taken));
+        assert_eq!(keep(most), Reach::Full);
+        assert!(cluster.take_kept(&("asker".to_owned(), 0)).is_some());
+        assert_eq!(keep(most), Reach::Taken);
+    }
 }

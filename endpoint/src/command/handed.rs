@@ -124,7 +124,7 @@ pub enum SessionFailure {
     NotSelected,
     /// The connection cannot carry an answer, and one is wanted.
     CannotAnswer,
-    /// As many requests wait for this connection's answers as may.
+    /// As many requests wait for this connection's answers as may, or as many commands.
     TooManyRequests,
     /// Whether the gateway may have it cannot be found out: the registry is not available.
     Unavailable,

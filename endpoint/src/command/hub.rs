@@ -40,6 +40,21 @@ pub(crate) fn serving_names(found: &Found) -> Option<impl Iterator<Item = &str>>
     (!device.selects_by_labels()).then(|| std::iter::once(name).chain(gateways))
 }
 
+impl SessionFailure {
+    /// Why nobody has a command that could have been taken when it was asked about; `None`: somebody has
+    /// it.
+    const fn of_offer(offer: &Result<Reach, CommandError>) -> Option<Self> {
+        match offer {
+            Ok(Reach::Taken) => None,
+            // Others were faster.
+            Ok(Reach::Full) => Some(Self::TooManyRequests),
+            Err(CommandError::Unavailable) => Some(Self::Unavailable),
+            // Who could take it has gone since.
+            Ok(Reach::NotConnected | Reach::NotSubscribed) | Err(_) => Some(Self::Gone),
+        }
+    }
+}
+
 impl CommandHub {
     /// A hub over these sessions; at most `queue` commands for one device wait in each.
     /// `outcomes` counts by outcome.
@@ -203,16 +218,15 @@ impl CommandHub {
             let found = self.find(&application, &command.device).await?;
             self.offer(&found, &command, patience, &reporter).await
         };
-        if !matches!(offer.await, Ok(Reach::Taken)) {
-            // Who could take it when it was asked for has gone since.
-            let gone = SessionReport::Settled {
+        if let Some(failure) = SessionFailure::of_offer(&offer.await) {
+            let failed = SessionReport::Settled {
                 via: "".into(),
                 instance: None,
                 qos: QoS::AtMostOnce,
                 latency: Duration::ZERO,
-                result: Err(SessionFailure::Gone),
+                result: Err(failure),
             };
-            let _ = reporter.send(gone);
+            let _ = reporter.send(failed);
         }
         reports
     }
@@ -325,5 +339,23 @@ impl CommandHub {
             deliveries,
             ..CommandReport::of(outcome)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_others_were_faster_than_is_not_told_to_have_nobody() {
+        let told = |offer| SessionFailure::of_offer(&offer).map(CommandError::from);
+        assert_eq!(told(Ok(Reach::Taken)), None);
+        assert_eq!(told(Ok(Reach::Full)), Some(CommandError::QueueFull));
+        let away = CommandError::Unavailable;
+        assert_eq!(told(Err(away.clone())), Some(away));
+        let gone = [Reach::NotConnected, Reach::NotSubscribed];
+        for reach in gone {
+            assert_eq!(told(Ok(reach)), Some(CommandError::NotConnected));
+        }
     }
 }

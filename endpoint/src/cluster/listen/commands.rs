@@ -53,10 +53,11 @@ impl Listener {
         let asked = (meta.origin.clone(), meta.number);
         let reads_last = meta.reads_last;
         let request = meta.into_request(payload);
-        let reach = self.shared.hub.reach_here(request.clone()).await;
-        if reach != Reach::Taken || self.cluster.keep(asked, request, reads_last) {
-            self.tell_reach(asker, reach).await;
-        }
+        let reach = match self.shared.hub.reach_here(request.clone()).await {
+            Reach::Taken => self.cluster.keep(asked, request, reads_last),
+            reach => reach,
+        };
+        self.tell_reach(asker, reach).await;
     }
 
     async fn tell_reach(&self, asker: Subject, reach: Reach) {
