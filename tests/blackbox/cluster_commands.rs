@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use crate::cluster::{Fleet, await_other, subscribed};
+use crate::harness::ports;
+use crate::tools::relay::Relay;
 use crate::wire::Version;
 
 /// More than fit.
@@ -28,4 +30,28 @@ fn of_many_commands_at_once_those_that_do_not_fit_elsewhere_are_told_so() {
         told.map(|answer| answer.status).collect()
     });
     assert_eq!(told, BTreeSet::from([409, 504]));
+}
+
+/// Milliseconds until an instance that starts has NATS, at least.
+const DELAY: u64 = 100;
+
+#[test]
+fn an_instance_that_has_just_started_finds_devices_elsewhere() {
+    let fleet = Fleet::new();
+    let port = ports::free();
+    let relay = Relay::start(port, fleet.nats.port());
+    let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
+    let mut one = fleet.postgres.instance("one").settings(&far).start_shared();
+    let two = fleet.further("two");
+    await_other(&one);
+    await_other(&two);
+    let mut sensor = subscribed(&two, Version::V5, "sensor01");
+    one.kill();
+    relay.delay(DELAY);
+    one.start_again();
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| one.command("sensor01", "first", b""));
+        assert_eq!(sensor.take_command().topic, "command/inbox//first");
+        sender.join().unwrap().expect_status(200);
+    });
 }

@@ -78,10 +78,10 @@ impl Cluster {
     /// Waits, after the start alone, until this instance has heard of the others, if it can.
     pub async fn settled(&self) {
         let given_up = self.started + START;
-        let mut up = self.up.subscribe();
         if Instant::now() >= given_up {
             return;
         }
+        let mut up = self.up.subscribe();
         let heard = async {
             // The sender lives in `self`.
             if let Ok(up) = up.wait_for(Option::is_some).await.map(|up| *up)

@@ -172,6 +172,12 @@ impl CommandHub {
         let (reporter, reports) = mpsc::unbounded_channel();
         let here = self.offer(found, command, patience, &reporter).await?;
         let cluster = self.cluster.as_ref();
+        if let Some(cluster) = cluster
+            && here != Reach::Taken
+        {
+            // Who has just started knows of no others yet.
+            cluster.settled().await;
+        }
         let elsewhere =
             cluster.map(|cluster| cluster.offer(found, command, patience, here, &reporter));
         let reach = match elsewhere {
