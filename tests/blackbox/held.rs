@@ -132,6 +132,23 @@ fn held_next(server: &Server) {
 }
 
 #[test]
+fn a_command_that_is_not_acknowledged_in_its_time_makes_way_for_the_next() {
+    let server = Server::shared();
+    let mut sensor = subscribed(&server, Version::V5, "sensor01");
+    // Handed in while the first is on its way.
+    for (name, life) in [("one", 3), ("two", 8), ("three", 3600)] {
+        let query = format!("&ttl={life}&timeout=0");
+        let answer = hold(&server, "sensor01", name, &query).expect_status(202);
+        assert_eq!(answer.json()["outcome"], "held");
+    }
+    for name in ["one", "two", "three"] {
+        let delivery = sensor.expect(kind::PUBLISH).delivery(Version::V5);
+        assert_eq!(delivery.payload, name.as_bytes());
+    }
+    assert_eq!(waiting(&server, "sensor01"), ["three"]);
+}
+
+#[test]
 fn a_command_whose_time_is_over_is_not_delivered() {
     let server = Server::shared();
     let answer = hold(&server, "sensor01", "old", "&ttl=1").expect_status(202);

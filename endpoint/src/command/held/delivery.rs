@@ -1,8 +1,9 @@
 //! Held commands on their way: each device's one after the other, when it subscribes.
 //!
 //! A device has a desk while its commands are being delivered. The desk stops at the first command
-//! that cannot be delivered now; the next subscription opens it again. A command that is on its way
-//! is waited for as long as it lives, so that no connection gets it twice.
+//! that cannot be delivered now; the next subscription opens it again, and so does another instance
+//! of which something may have been missed. A command that is on its way is waited for as long as it
+//! lives, so that no connection gets it twice; then the next one has its turn.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -276,11 +277,12 @@ impl CommandHub {
                 Ok(None) => return,
                 Err(error) => return self.stuck(key, &error),
             };
-            let id = next.id;
+            let (id, expires) = (next.id, next.held.expires);
             let result = self.deliver_one(next.held).await;
+            let is_over = SystemTime::now() >= expires;
             match &result {
                 Ok(_) => {}
-                Err(error) if error.is_final() => {
+                Err(error) if is_over || error.is_final() => {
                     tracing::info!(
                         application = &*key.application,
                         device = &*key.device,
