@@ -163,6 +163,18 @@ impl Cluster {
             .retain(|_, kept| kept.since.elapsed() < patience);
     }
 
+    /// Forgets commands whose senders wait no more, and gives up those of instances that are gone: they may
+    /// have delivered them.
+    fn forget_open(&self) {
+        self.open().retain(|_, open| {
+            let is_live = self.peers.is_live(&open.peer);
+            if !is_live {
+                let _ = open.reporter.send(SessionReport::Lost);
+            }
+            is_live && !open.reporter.is_closed()
+        });
+    }
+
     fn next_number(&self) -> u64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }

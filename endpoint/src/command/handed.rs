@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use super::{Answer, Command};
 
 /// A command in a session's queue, with the way back to its sender.
+///
+/// Its sender hears of each once: dropped without a report, it is told to be lost.
 pub struct Handed {
     /// The command.
     pub command: Arc<Command>,
@@ -19,6 +21,7 @@ pub struct Handed {
     since: Instant,
     /// Deliver it even if nobody waits for the outcome.
     unattended: bool,
+    is_reported: bool,
 }
 
 impl Handed {
@@ -34,6 +37,7 @@ impl Handed {
             via: Arc::clone(via),
             since: Instant::now(),
             unattended,
+            is_reported: false,
         }
     }
 
@@ -51,9 +55,10 @@ impl Handed {
     }
 
     /// Tells the sender what became of it in this session.
-    pub fn report(self, qos: QoS, result: Result<(), SessionFailure>) {
+    pub fn report(mut self, qos: QoS, result: Result<(), SessionFailure>) {
+        self.is_reported = true;
         let report = SessionReport::Settled {
-            via: self.via,
+            via: Arc::clone(&self.via),
             instance: None,
             qos,
             latency: self.since.elapsed(),
@@ -61,6 +66,14 @@ impl Handed {
         };
         // A sender that has given up is no longer interested.
         let _ = self.reporter.send(report);
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if !self.is_reported {
+            let _ = self.reporter.send(SessionReport::Lost);
+        }
     }
 }
 
@@ -105,27 +118,31 @@ pub enum SessionReport {
     },
     /// The device answered.
     Answered(Answer),
+    /// The connection ended before the device acknowledged it: nobody knows whether it has it.
+    Lost,
 }
 
-/// Why a session could not deliver a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a session could not deliver a command. Of several sessions' failures the last in this order is
+/// told: the device's own word before that of a session that might have it later, and both before that of
+/// one that will not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SessionFailure {
-    /// Larger than the client's maximum packet size.
-    TooLarge,
-    /// The client acknowledged it with this failure.
-    Refused(ReasonCode),
-    /// Its life was over before it could be written.
-    Expired,
-    /// The connection ended, or its server stops, before it was written.
+    /// The connection ended, lost its subscription, or its server stops, before it was written.
     Gone,
-    /// The topic would have the device's name, which no topic can hold.
-    NoTopic,
     /// The device no longer selects the connected one as its gateway.
     NotSelected,
+    /// Its life was over before it could be written.
+    Expired,
+    /// The topic would have the device's name, which no topic can hold.
+    NoTopic,
+    /// Larger than the client's maximum packet size.
+    TooLarge,
     /// The connection cannot carry an answer, and one is wanted.
     CannotAnswer,
     /// As many requests wait for this connection's answers as may, or as many commands.
     TooManyRequests,
     /// Whether the gateway may have it cannot be found out: the registry is not available.
     Unavailable,
+    /// The client acknowledged it with this failure.
+    Refused(ReasonCode),
 }

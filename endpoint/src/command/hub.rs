@@ -1,4 +1,4 @@
-//! Finds the sessions that serve a device, hands the command to each, and gathers the outcome.
+//! Finds the sessions that serve a device, and hands the command to each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,12 @@ use landfall_protocol::QoS;
 use landfall_registry::{Found, Registry};
 use prometheus::IntCounterVec;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::gather::gather;
 use super::held::HeldCommands;
 use super::{
-    Command, CommandError, CommandReport, CommandRequest, Delivered, Handed, Lifetime, Outcome,
+    Command, CommandError, CommandReport, CommandRequest, Handed, Lifetime, Outcome,
     SessionFailure, SessionReport,
 };
 use crate::cluster::{Cluster, Reach};
@@ -280,71 +281,15 @@ impl CommandHub {
         Ok(links)
     }
 
-    /// Waits until the device has answered, if that is wanted, else until every session has
-    /// reported; or all have gone; or the time is over. Once one has taken the command, the others
-    /// have `stragglers` left.
+    /// What becomes of a command that was handed over: see [`gather`].
     pub(super) async fn gather(
         &self,
         command: &Command,
-        mut reports: mpsc::UnboundedReceiver<SessionReport>,
-        mut deadline: Instant,
+        reports: mpsc::UnboundedReceiver<SessionReport>,
+        deadline: Instant,
         stragglers: Duration,
     ) -> Result<CommandReport, CommandError> {
-        let mut deliveries = Vec::new();
-        let mut failure = CommandError::NoAcknowledgement;
-        let mut answer = None;
-        while let Ok(Some(report)) = timeout_at(deadline, reports.recv()).await {
-            match report {
-                SessionReport::Settled {
-                    via,
-                    instance,
-                    qos,
-                    latency,
-                    result: Ok(()),
-                } => {
-                    deadline = deadline.min(Instant::now() + stragglers);
-                    deliveries.push(Delivered {
-                        device: command.device.to_string(),
-                        via: via.to_string(),
-                        qos: qos as u8,
-                        instance: instance.as_ref().unwrap_or(&self.instance).to_string(),
-                        latency,
-                    });
-                }
-                SessionReport::Settled {
-                    result: Err(reason),
-                    ..
-                } => failure = reason.into(),
-                SessionReport::Answered(first) => {
-                    answer = Some(first);
-                    break;
-                }
-            }
-        }
-        if answer.is_some() {
-            // A device may answer before it acknowledges.
-            return Ok(CommandReport {
-                deliveries,
-                answer,
-                ..CommandReport::of(Outcome::Answered)
-            });
-        }
-        if deliveries.is_empty() {
-            return Err(failure);
-        }
-        if command.correlation.is_some() {
-            return Err(CommandError::NoAnswer);
-        }
-        let acknowledged = deliveries.iter().any(|d| d.qos == QoS::AtLeastOnce as u8);
-        let outcome = if acknowledged {
-            Outcome::Acknowledged
-        } else {
-            Outcome::Sent
-        };
-        Ok(CommandReport {
-            deliveries,
-            ..CommandReport::of(outcome)
-        })
+        gather(command, reports, (deadline, stragglers), &self.instance).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! Commands: from their sources to the sessions that serve a device, and the outcome back.
 //!
 //! - `request`: a command as its sender asks for it, and on its way;
-//! - `hub`: finds the sessions, hands the command over, gathers what becomes of it;
+//! - `hub`: finds the sessions and hands the command over;
+//! - `gather`: what they report, as one outcome;
 //! - `handed`: a command in a session's queue, and the way back;
 //! - `answer`: what devices answer, and where;
 //! - `held`: commands that wait, durably, for a device that is not there;
@@ -16,6 +17,7 @@
 
 mod answer;
 mod event;
+mod gather;
 mod handed;
 pub mod held;
 mod hub;

@@ -89,6 +89,7 @@ impl Listener {
                 subject: self.cluster.to_one(&origin, "report"),
                 number,
                 reads_last,
+                is_lost: false,
                 instance: Arc::clone(&self.cluster.instance),
             };
             tokio::spawn(forward.run(reports, deadline));
@@ -102,15 +103,20 @@ struct Forward {
     subject: String,
     number: u64,
     reads_last: bool,
+    /// A session has lost it, which is told with the next report.
+    is_lost: bool,
     instance: Arc<str>,
 }
 
 impl Forward {
     /// Until all sessions are done, or the sender has stopped waiting.
-    async fn run(self, mut reports: mpsc::UnboundedReceiver<SessionReport>, deadline: Instant) {
+    async fn run(mut self, mut reports: mpsc::UnboundedReceiver<SessionReport>, deadline: Instant) {
         while let Ok(Some(report)) = timeout_at(deadline, reports.recv()).await {
             let is_last = self.reads_last && reports.is_closed() && reports.is_empty();
-            let (report, payload) = Report::of(report, &self.instance);
+            let Some((report, payload)) = Report::of(report, &self.instance) else {
+                self.is_lost = true;
+                continue;
+            };
             self.send(report, payload, is_last).await;
             if is_last {
                 return;
@@ -124,6 +130,7 @@ impl Forward {
             number: self.number,
             report,
             is_last,
+            is_lost: self.is_lost,
         };
         let Some(headers) = with_meta(&meta) else {
             return;

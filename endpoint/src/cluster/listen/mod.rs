@@ -21,6 +21,7 @@ use super::wire::{
 };
 use super::{ANSWER, Cluster};
 use crate::api::connection_page;
+use crate::command::SessionReport;
 use crate::server::Shared;
 
 /// Devices that have subscribed elsewhere for which the registry may be asked at once.
@@ -118,10 +119,7 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
             telling.spawn(async move { cluster.tell_all("presence", &presence).await });
         }
         cluster.forget_kept();
-        // Nobody waits any more, or nobody is there to report.
-        cluster
-            .open()
-            .retain(|_, open| !open.reporter.is_closed() && cluster.peers.is_live(&open.peer));
+        cluster.forget_open();
     }
 }
 
@@ -296,13 +294,17 @@ impl Listener {
             number,
             report,
             is_last,
+            is_lost,
         } = meta;
         let report = report.into_report(message.payload);
         let is_last = is_last || report.is_none();
+        let lost = is_lost.then_some(SessionReport::Lost);
         let mut open = self.cluster.open();
-        if let (Some(report), Some(open)) = (report, open.get(&number)) {
-            // A sender that has given up is no longer interested.
-            let _ = open.reporter.send(report);
+        if let Some(open) = open.get(&number) {
+            for report in lost.into_iter().chain(report) {
+                // A sender that has given up is no longer interested.
+                let _ = open.reporter.send(report);
+            }
         }
         if is_last {
             open.remove(&number);

@@ -16,6 +16,9 @@ pub(in crate::cluster) struct ReportMeta {
     /// No more will come.
     #[serde(default)]
     pub(in crate::cluster) is_last: bool,
+    /// One more session has lost it: [`SessionReport::Lost`].
+    #[serde(default)]
+    pub(in crate::cluster) is_lost: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,9 +52,9 @@ pub(in crate::cluster) enum Failure {
 }
 
 impl Report {
-    /// As it is sent, with the payload beside it.
-    pub(in crate::cluster) fn of(report: SessionReport, own: &str) -> (Self, Bytes) {
-        match report {
+    /// As it is sent, with the payload beside it; `None`: said by [`ReportMeta::is_lost`].
+    pub(in crate::cluster) fn of(report: SessionReport, own: &str) -> Option<(Self, Bytes)> {
+        Some(match report {
             SessionReport::Settled {
                 via,
                 instance,
@@ -75,7 +78,8 @@ impl Report {
                 };
                 (answered, answer.payload)
             }
-        }
+            SessionReport::Lost => return None,
+        })
     }
 
     /// As the sender's side takes it; `None`: no more will come.
@@ -143,11 +147,12 @@ mod tests {
     use super::*;
 
     fn round_trip(report: SessionReport) -> (SessionReport, String) {
-        let (report, payload) = Report::of(report, "two");
+        let (report, payload) = Report::of(report, "two").unwrap();
         let meta = ReportMeta {
             number: 7,
             report,
             is_last: false,
+            is_lost: false,
         };
         let json = serde_json::to_string(&meta).unwrap();
         let meta: ReportMeta = serde_json::from_str(&json).unwrap();

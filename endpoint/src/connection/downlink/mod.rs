@@ -181,6 +181,11 @@ impl Work {
     fn begin(&mut self, handed: Handed, to: Receiver<'_>) {
         let (command, link) = (Arc::clone(&handed.command), to.link);
         let deliveries = link.with_inbox(|inbox| inbox.deliveries(&link.outgoing(&command)));
+        if begun.failure.is_some()
+            && let Some(correlation) = begun.handed.command.correlation
+        {
+            self.requests.forget(correlation);
+        }
         // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
         if deliveries.is_empty() {
             return;

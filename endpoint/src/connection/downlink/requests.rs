@@ -60,6 +60,11 @@ impl Requests {
         true
     }
 
+    /// Waits no longer for the answer to a command that failed.
+    pub(super) fn forget(&mut self, correlation: Correlation) {
+        self.0.retain(|request| request.correlation != correlation);
+    }
+
     /// Hands a publish to whoever waits for it.
     ///
     /// MQTT 5 answers carry the correlation data of their request. Where the dialect reserves the
