@@ -4,7 +4,8 @@ use std::thread;
 
 use crate::commands::{error, hand_over, with_sensor};
 use crate::harness::Server;
-use crate::wire::encode::acknowledgement;
+use crate::harness::wait::until;
+use crate::wire::encode::{acknowledgement, packet};
 use crate::wire::{Client, Version, kind};
 
 #[test]
@@ -77,6 +78,31 @@ fn a_gateway_that_loses_its_right_gets_nothing_that_was_handed_over_before() {
     server.api().put_json(path, &document);
     gateway.send(&acknowledgement(0x40, first));
     assert_eq!(gateway.take_command().topic, "command/inbox//own");
+    gateway.ping();
+}
+
+#[test]
+fn a_command_that_its_subscription_was_taken_back_before_has_reached_nobody() {
+    let (server, mut gateway, first) = with_busy_gateway(1);
+    let send =
+        |name: &str, query: &str| server.command_with("gateway01", name, query, "text/plain", b"");
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            until("room in the queue", || {
+                let answer = send("waits", "&timeout=60");
+                (answer.status != 409).then_some(answer)
+            })
+        });
+        until("the command waits", || {
+            (send("full", "&timeout=0.001").status == 409).then_some(())
+        });
+        let mut body = vec![0, 11, 0, 0, 15];
+        body.extend(b"command/inbox/#");
+        gateway.send(&packet(0xA2, &body));
+        gateway.expect(11);
+        gateway.send(&acknowledgement(0x40, first));
+        assert_eq!(error(sender.join().unwrap(), 404), "not_connected");
+    });
     gateway.ping();
 }
 

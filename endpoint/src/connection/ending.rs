@@ -6,7 +6,6 @@ use landfall_protocol::session::Close;
 
 use super::Stream;
 use super::departing::Departing;
-use super::downlink::Downlink;
 use super::farewell::{await_close, finish_writing};
 use super::live::Live;
 use crate::telemetry::ConnectionEnded;
@@ -17,7 +16,7 @@ impl<S: Stream> Live<S> {
         self.link.finish();
         self.shared.alarms.clear(&self.link);
         // Whoever waits for an acknowledgement or an answer of this connection learns now.
-        self.downlink = Downlink::default();
+        self.downlink.end();
         let closed = self.session.closed();
         let lost = closed.is_some_and(|closed| closed.close == Close::Lost);
         // [MQTT-3.14.4-1], [MQTT-3.14.4-2]: after its DISCONNECT nothing more comes from a client, but

@@ -59,6 +59,8 @@ struct Begun {
     handed: Handed,
     /// Messages without their acknowledgement.
     open: usize,
+    /// One of its messages was written.
+    is_written: bool,
     failure: Option<SessionFailure>,
 }
 
@@ -137,6 +139,13 @@ impl Downlink {
         self.rest();
     }
 
+    /// The connection is over: the senders of what is not settled learn whether it may have come.
+    pub(super) fn end(&mut self) {
+        if let Some(work) = self.0.take() {
+            work.end();
+        }
+    }
+
     /// Whether no command is begun that still has to be acknowledged.
     pub(super) fn is_settled(&self) -> bool {
         let settled = |work: &Work| work.begun.is_empty() && work.checking.is_none();
@@ -172,23 +181,35 @@ impl Work {
             }
         }
         let begun = self.begun.swap_remove(at);
+        if begun.failure.is_some()
+            && let Some(correlation) = begun.handed.command.correlation
+        {
+            self.requests.forget(correlation);
+        }
         begun
             .handed
             .report(QoS::AtLeastOnce, begun.failure.map_or(Ok(()), Err));
+    }
+
+    fn end(self) {
+        if let Some(checking) = self.checking {
+            checking.give_up();
+        }
+        // What was written is lost, and says so when it is dropped.
+        for begun in self.begun.into_iter().filter(|begun| !begun.is_written) {
+            begun
+                .handed
+                .report(QoS::AtMostOnce, Err(SessionFailure::Gone));
+        }
     }
 
     /// Begins a command: its messages go into the backlog.
     fn begin(&mut self, handed: Handed, to: Receiver<'_>) {
         let (command, link) = (Arc::clone(&handed.command), to.link);
         let deliveries = link.with_inbox(|inbox| inbox.deliveries(&link.outgoing(&command)));
-        if begun.failure.is_some()
-            && let Some(correlation) = begun.handed.command.correlation
-        {
-            self.requests.forget(correlation);
-        }
-        // Unsubscribed meanwhile: dropped, and its sender learns that nobody took it.
         if deliveries.is_empty() {
-            return;
+            // Unsubscribed meanwhile.
+            return handed.report(QoS::AtMostOnce, Err(SessionFailure::Gone));
         }
         if let Some(correlation) = command.correlation {
             if !can_answer(link.identity.version, to.dialect) {
@@ -204,6 +225,7 @@ impl Work {
             token,
             handed,
             open: deliveries.len(),
+            is_written: false,
             failure: None,
         });
         let payload = payload::encode(to.encoding, &command.payload);
@@ -222,11 +244,20 @@ impl Work {
             let token = message.token;
             match write(session, message) {
                 Err(WriteError::WindowFull) => return,
-                Ok(QoS::AtMostOnce) => self.sent(token),
+                Ok(qos) => self.written(token, qos),
                 Err(WriteError::Failed(failure)) => self.finish_one(token, Some(failure)),
-                Ok(_) | Err(WriteError::Over) => {}
+                Err(WriteError::Over) => {}
             }
             self.backlog.pop_front();
+        }
+    }
+
+    fn written(&mut self, token: u64, qos: QoS) {
+        if let Some(begun) = self.begun.iter_mut().find(|begun| begun.token == token) {
+            begun.is_written = true;
+        }
+        if qos == QoS::AtMostOnce {
+            self.sent(token);
         }
     }
 

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use landfall_protocol::QoS;
 use landfall_registry::{Device, Found, Registry, Unavailable};
 
 use crate::command::{Handed, SessionFailure};
@@ -60,6 +61,12 @@ fn judge(handed: Handed, found: Option<&Found>, gateway: &Device) -> Right {
 }
 
 impl Checking {
+    /// Nobody will get it: its sender may safely send it again.
+    pub(super) fn give_up(self) {
+        self.handed
+            .report(QoS::AtMostOnce, Err(SessionFailure::Gone));
+    }
+
     /// Looks whether the registry has answered.
     pub(super) fn poll(mut self, gateway: &Device, cx: &mut Context<'_>) -> Right {
         match self.lookup.as_mut().poll(cx) {
