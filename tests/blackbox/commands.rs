@@ -177,6 +177,27 @@ fn a_command_above_what_the_device_takes_is_not_sent() {
 }
 
 #[test]
+fn of_a_command_that_goes_on_several_topics_all_or_none_is_sent() {
+    let server = Server::shared();
+    let connect = Connect::new(Version::V5, "c", &user("sensor01"), password("sensor01"));
+    // Maximum Packet Size of 100 bytes: the shorter topic leaves room for the payload.
+    let connect = Connect {
+        properties: vec![0x27, 0, 0, 0, 100],
+        ..connect
+    };
+    let mut sensor = Client::accepted(&server, &connect);
+    for filter in ["command/inbox//#", "command/inbox/sensor01/#"] {
+        assert_eq!(sensor.subscribe(filter, 1), 1);
+    }
+    let answer = server.command_with("sensor01", "big", "", "text/plain", &[b'x'; 58]);
+    assert_eq!(error(answer, 413), "too_large");
+    hand_over(&server, "small").expect_status(202);
+    for topic in ["command/inbox//small", "command/inbox/sensor01/small"] {
+        assert_eq!(sensor.take_command().topic, topic);
+    }
+}
+
+#[test]
 fn overlapping_filters_give_one_message_for_each_topic_at_the_highest_qos() {
     let server = Server::shared();
     let mut sensor = Client::device(&server, Version::V5, "sensor01");

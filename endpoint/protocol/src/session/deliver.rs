@@ -68,10 +68,34 @@ impl Outbound {
     }
 }
 
+/// A message as a packet; with a packet id, at QoS 1.
+fn publish(delivery: Delivery<'_>, packet_id: Option<PacketId>) -> Packet<'_> {
+    Packet::Publish(Publish {
+        dup: false,
+        qos: match packet_id {
+            Some(_) => QoS::AtLeastOnce,
+            None => QoS::AtMostOnce,
+        },
+        retain: false,
+        topic: delivery.topic,
+        packet_id,
+        properties: delivery.properties,
+        payload: delivery.payload,
+    })
+}
+
 impl Session {
     /// Whether a QoS 1 message can be delivered now.
     pub fn can_deliver(&self) -> bool {
         self.is_connected() && self.outbound.waiting.len() < usize::from(self.outbound.window.get())
+    }
+
+    /// Whether a message is within what the client and MQTT can take, now or later.
+    pub fn can_carry(&self, delivery: Delivery<'_>) -> bool {
+        // Every packet id is as long.
+        let packet_id = (delivery.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let len = codec::encoded_len(&publish(delivery, packet_id), self.version);
+        len.is_ok_and(|len| len <= self.client_maximum_packet_size as usize)
     }
 
     /// Writes a message. A QoS 1 message comes back as [`Event::Acknowledged`] with its token;
@@ -86,19 +110,7 @@ impl Session {
             return Err(DeliverError::WindowFull);
         }
         let packet_id = acknowledged.then(|| self.outbound.next_id());
-        let packet = Packet::Publish(Publish {
-            dup: false,
-            qos: if acknowledged {
-                QoS::AtLeastOnce
-            } else {
-                QoS::AtMostOnce
-            },
-            retain: false,
-            topic: delivery.topic,
-            packet_id,
-            properties: delivery.properties,
-            payload: delivery.payload,
-        });
+        let packet = publish(delivery, packet_id);
         // [MQTT-3.1.2-24]: nothing larger than the client takes.
         if !self.fits(&packet) || codec::encode(&packet, self.version, &mut self.out).is_err() {
             return Err(DeliverError::TooLarge);

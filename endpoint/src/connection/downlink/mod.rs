@@ -26,7 +26,7 @@ use crate::dialect::{Dialect, InboxDelivery, payload};
 pub(super) use requests::Answered;
 use requests::{Requests, can_answer};
 use right::{Checking, Right, right};
-use write::{WriteError, write};
+use write::{WriteError, check, write};
 
 /// The downward half of a connection; without memory while there is no command.
 #[derive(Default)]
@@ -126,7 +126,7 @@ impl Downlink {
             match right {
                 Right::Given(handed) => {
                     let work = self.0.get_or_insert_default();
-                    work.begin(handed, to);
+                    work.begin(handed, to, session);
                     work.deliver(session);
                 }
                 Right::Refused(handed, failure) => handed.report(QoS::AtMostOnce, Err(failure)),
@@ -203,13 +203,25 @@ impl Work {
         }
     }
 
-    /// Begins a command: its messages go into the backlog.
-    fn begin(&mut self, handed: Handed, to: Receiver<'_>) {
+    /// Begins a command: its messages go into the backlog, all of them or none.
+    fn begin(&mut self, handed: Handed, to: Receiver<'_>, session: &Session) {
         let (command, link) = (Arc::clone(&handed.command), to.link);
         let deliveries = link.with_inbox(|inbox| inbox.deliveries(&link.outgoing(&command)));
         if deliveries.is_empty() {
             // Unsubscribed meanwhile.
             return handed.report(QoS::AtMostOnce, Err(SessionFailure::Gone));
+        }
+        let token = self.last_token + 1;
+        let payload = payload::encode(to.encoding, &command.payload);
+        let message = |delivery| Message {
+            token,
+            command: Arc::clone(&command),
+            payload: payload.clone(),
+            delivery,
+        };
+        let messages: Vec<Message> = deliveries.into_iter().map(message).collect();
+        if let Some(failure) = messages.iter().find_map(|it| check(session, it).err()) {
+            return handed.report(QoS::AtMostOnce, Err(failure));
         }
         if let Some(correlation) = command.correlation {
             if !can_answer(link.identity.version, to.dialect) {
@@ -219,21 +231,13 @@ impl Work {
                 return handed.report(QoS::AtMostOnce, Err(SessionFailure::TooManyRequests));
             }
         }
-        self.last_token += 1;
-        let token = self.last_token;
+        self.last_token = token;
         self.begun.push(Begun {
             token,
             handed,
-            open: deliveries.len(),
+            open: messages.len(),
             is_written: false,
             failure: None,
-        });
-        let payload = payload::encode(to.encoding, &command.payload);
-        let messages = deliveries.into_iter().map(|delivery| Message {
-            token,
-            command: Arc::clone(&command),
-            payload: payload.clone(),
-            delivery,
         });
         self.backlog.extend(messages);
     }

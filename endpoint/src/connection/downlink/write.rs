@@ -22,19 +22,41 @@ pub(super) enum WriteError {
 
 /// Writes the message; its QoS.
 pub(super) fn write(session: &mut Session, message: &Message) -> Result<QoS, WriteError> {
+    let token = message.token;
+    let written = with_delivery(message, |delivery| session.deliver(delivery, token));
+    match written.map_err(WriteError::Failed)? {
+        Ok(()) => Ok(message.delivery.qos),
+        Err(DeliverError::WindowFull) => Err(WriteError::WindowFull),
+        Err(DeliverError::TooLarge) => Err(WriteError::Failed(SessionFailure::TooLarge)),
+        Err(DeliverError::NotConnected) => Err(WriteError::Over),
+    }
+}
+
+/// Why the message can never be written, if it cannot.
+pub(super) fn check(session: &Session, message: &Message) -> Result<(), SessionFailure> {
+    match with_delivery(message, |delivery| session.can_carry(delivery))? {
+        true => Ok(()),
+        false => Err(SessionFailure::TooLarge),
+    }
+}
+
+fn with_delivery<T>(
+    message: &Message,
+    act: impl FnOnce(Delivery<'_>) -> T,
+) -> Result<T, SessionFailure> {
     let Message {
-        token,
         command,
         payload,
         delivery,
+        ..
     } = message;
     if delivery.topic.contains(['+', '#']) {
-        return Err(WriteError::Failed(SessionFailure::NoTopic));
+        return Err(SessionFailure::NoTopic);
     }
     let identifiers = encoded(&delivery.identifiers);
     // [MQTT-3.3.2-6]: what is left of it; [MQTT-3.3.2-5]: nothing left, nothing sent.
     let expiry = command.seconds_left();
-    let expiry = expiry.map_err(|_| WriteError::Failed(SessionFailure::Expired))?;
+    let expiry = expiry.map_err(|_| SessionFailure::Expired)?;
     let response_topic = command.correlation.map(|_| {
         ResponseTopic::of_delivery(&delivery.topic, &command.device, command.name.as_str())
     });
@@ -47,18 +69,12 @@ pub(super) fn write(session: &mut Session, message: &Message) -> Result<QoS, Wri
         subscription_identifiers: identifiers.as_list(),
         ..PublishProperties::default()
     };
-    let message = Delivery {
+    Ok(act(Delivery {
         topic: &delivery.topic,
         qos: delivery.qos,
         payload,
         properties,
-    };
-    match session.deliver(message, *token) {
-        Ok(()) => Ok(delivery.qos),
-        Err(DeliverError::WindowFull) => Err(WriteError::WindowFull),
-        Err(DeliverError::TooLarge) => Err(WriteError::Failed(SessionFailure::TooLarge)),
-        Err(DeliverError::NotConnected) => Err(WriteError::Over),
-    }
+    }))
 }
 
 fn encoded(identifiers: &[NonZeroU32]) -> SubscriptionIdentifiersBuf {
