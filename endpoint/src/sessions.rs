@@ -3,11 +3,16 @@
 //! Beside the connections it knows, for other instances, who is about to enter, and whose last events
 //! are not accepted yet.
 
+mod arriving;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dashmap::DashMap;
+
+pub use arriving::Arriving;
+use arriving::Newcomers;
 
 use crate::connection::Link;
 use crate::records::Epoch;
@@ -24,8 +29,8 @@ struct Devices {
 pub struct Sessions {
     applications: RwLock<HashMap<Arc<str>, Arc<Devices>>>,
     count: AtomicUsize,
-    /// Client ids of devices that are about to enter.
-    arriving: DashMap<DeviceKey, Vec<Box<str>>>,
+    /// Clients of devices that are about to enter.
+    arriving: Arc<Newcomers>,
     /// Connections that have left, until their last events are accepted.
     parting: DashMap<DeviceKey, Vec<Arc<Link>>>,
 }
@@ -142,26 +147,44 @@ impl Sessions {
     }
 
     /// A client of a device is about to enter, as long as what is returned lives.
-    pub fn arrive(self: &Arc<Self>, application: &str, device: &str, client_id: &str) -> Arriving {
-        let key: DeviceKey = (application.into(), device.into());
-        let mut arriving = self.arriving.entry(key.clone()).or_default();
-        arriving.push(client_id.into());
-        Arriving {
-            sessions: Arc::clone(self),
-            key,
-            client_id: client_id.into(),
-        }
+    pub fn arrive(&self, application: &str, device: &str, client_id: &str) -> Arriving {
+        self.arriving
+            .arrive((application.into(), device.into()), client_id)
     }
 
-    /// Whether another client of the device than this one is connected, or about to be.
+    /// Whether another client of the device than this one, whose session has ended, is connected, or about
+    /// to be and recorded: one that is not finds the device gone when it is.
     pub fn has_other(&self, application: &str, device: &str, client_id: &str) -> bool {
-        let key: DeviceKey = (application.into(), device.into());
-        let arriving = self.arriving.get(&key);
-        arriving.is_some_and(|ids| ids.iter().any(|id| **id != *client_id))
-            || self
-                .of_device(application, device)
-                .iter()
-                .any(|link| *link.identity.client_id != *client_id && !link.is_over())
+        let is_connected =
+            |link: &Arc<Link>| *link.identity.client_id != *client_id && !link.is_over();
+        let key = (application.into(), device.into());
+        self.arriving.has_other(&key, client_id, 0, |_| true)
+            || self.of_device(application, device).iter().any(is_connected)
+    }
+
+    /// Whether another client of the device than this one, which comes by the epoch `asked`, has come
+    /// before it or is about to: of clients that come at once to several instances, each finds those whose
+    /// epoch `is_before` its own, so that one finds nobody, and says that the device is connected.
+    ///
+    /// A connection that is over, and has not decided what to say, counts, and hears of it: then it must
+    /// not say that the device is gone.
+    pub fn has_earlier(
+        &self,
+        application: &str,
+        device: &str,
+        client_id: &str,
+        asked: Epoch,
+        is_before: impl Fn(Epoch) -> bool,
+    ) -> bool {
+        let key = (application.into(), device.into());
+        let is_arriving = self.arriving.has_other(&key, client_id, asked, &is_before);
+        let links = self.of_device(application, device);
+        let connected = links.iter().filter(|link| {
+            let who = &link.identity;
+            *who.client_id != *client_id && is_before(who.epoch) && link.is_relied_on()
+        });
+        // Each of them is to hear of it.
+        connected.count() > 0 || is_arriving
     }
 
     /// A connection is about to leave; its last events are not accepted yet.
@@ -224,28 +247,6 @@ impl Sessions {
     }
 }
 
-/// A client that is about to enter the table.
-pub struct Arriving {
-    sessions: Arc<Sessions>,
-    key: DeviceKey,
-    client_id: Box<str>,
-}
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        let arriving = &self.sessions.arriving;
-        if let dashmap::Entry::Occupied(mut entry) = arriving.entry(self.key.clone()) {
-            let ids = entry.get_mut();
-            if let Some(at) = ids.iter().position(|id| *id == self.client_id) {
-                ids.swap_remove(at);
-            }
-            if ids.is_empty() {
-                entry.remove();
-            }
-        }
-    }
-}
-
 fn key_of(link: &Link) -> DeviceKey {
     let identity = &link.identity;
     (
@@ -263,123 +264,4 @@ fn all_links(devices: &Devices) -> Vec<Arc<Link>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use landfall_events::event::Timestamp;
-    use landfall_protocol::Version;
-
-    use super::*;
-    use crate::connection::Identity;
-    use crate::listener::{Carrier, Peer};
-
-    fn link(device: &str, client_id: &str) -> Arc<Link> {
-        link_of(device, client_id, 1)
-    }
-
-    fn link_of(device: &str, client_id: &str, epoch: Epoch) -> Arc<Link> {
-        let identity = Identity {
-            application: "app".into(),
-            device: device.into(),
-            client_id: client_id.into(),
-            peer: Peer::Local,
-            transport: Carrier::Tcp,
-            version: Version::V5,
-            since: Timestamp(0),
-            epoch,
-            credential: None,
-        };
-        Arc::new(Link::new(identity, 1))
-    }
-
-    fn ids(links: &[Arc<Link>]) -> Vec<&str> {
-        links.iter().map(|link| &*link.identity.client_id).collect()
-    }
-
-    #[test]
-    fn the_same_client_id_gives_way() {
-        let sessions = Sessions::default();
-        let old = link("d", "c");
-        assert!(sessions.add(&old, 4, || ()).is_empty());
-        assert!(sessions.add(&link("d", "other"), 4, || ()).is_empty());
-        assert!(
-            sessions.add(&link("e", "c"), 4, || ()).is_empty(),
-            "client ids are per device"
-        );
-        let new = link_of("d", "c", 2);
-        let leaving = sessions.add(&new, 4, || ());
-        assert!(Arc::ptr_eq(&leaving[0], &old));
-        assert_eq!(leaving.len(), 1);
-    }
-
-    #[test]
-    fn of_the_same_client_id_the_higher_epoch_stays_whichever_comes_last() {
-        let sessions = Sessions::default();
-        let (high, low) = (link_of("d", "c", 2), link_of("d", "c", 1));
-        assert!(sessions.add(&high, 4, || ()).is_empty());
-        let leaving = sessions.add(&low, 4, || ());
-        assert!(Arc::ptr_eq(&leaving[0], &low));
-        assert_eq!(leaving.len(), 1);
-    }
-
-    #[test]
-    fn who_arrives_counts_as_connected_for_other_clients_of_its_device() {
-        let sessions = Arc::new(Sessions::default());
-        assert!(!sessions.has_other("app", "d", "a"));
-        let arriving = sessions.arrive("app", "d", "a");
-        let again = sessions.arrive("app", "d", "a");
-        assert!(!sessions.has_other("app", "d", "a"));
-        assert!(sessions.has_other("app", "d", "b"));
-        drop(arriving);
-        assert!(sessions.has_other("app", "d", "b"));
-        drop(again);
-        assert!(!sessions.has_other("app", "d", "b"));
-        let here = link("d", "a");
-        sessions.add(&here, 4, || ());
-        assert!(sessions.has_other("app", "d", "b"));
-        here.finish();
-        assert!(!sessions.has_other("app", "d", "b"), "it is over");
-    }
-
-    #[test]
-    fn who_has_left_is_known_until_its_last_events_are_accepted() {
-        let sessions = Sessions::default();
-        let (one, two) = (link_of("d", "a", 1), link_of("d", "b", 2));
-        sessions.part(&one);
-        sessions.part(&two);
-        assert_eq!(ids(&sessions.parting_of("app", "d")), ["a", "b"]);
-        sessions.parted(&one.identity.application, "d", 1);
-        assert_eq!(ids(&sessions.parting_of("app", "d")), ["b"]);
-        sessions.parted(&two.identity.application, "d", 2);
-        assert!(sessions.parting_of("app", "d").is_empty());
-        assert!(sessions.parting.is_empty());
-    }
-
-    #[test]
-    fn the_oldest_beyond_the_limit_gives_way() {
-        let sessions = Sessions::default();
-        for id in ["1", "2", "3"] {
-            assert!(sessions.add(&link("d", id), 3, || ()).is_empty());
-        }
-        assert_eq!(ids(&sessions.add(&link("d", "4"), 3, || ())), ["1"]);
-    }
-
-    #[test]
-    fn first_and_last_connection_of_a_device_are_noticed() {
-        let sessions = Sessions::default();
-        let (one, two) = (link("d", "1"), link("d", "2"));
-        let mut firsts = 0;
-        sessions.add(&one, 4, || firsts += 1);
-        sessions.add(&two, 4, || firsts += 1);
-        assert_eq!(firsts, 1);
-        assert_eq!(sessions.len(), 2);
-        assert_eq!((sessions.len_of("app"), sessions.len_of("other")), (2, 0));
-        let mut lasts = 0;
-        sessions.remove(&one, || lasts += 1);
-        assert_eq!(lasts, 0);
-        sessions.remove(&two, || lasts += 1);
-        sessions.remove(&two, || lasts += 1);
-        assert_eq!(lasts, 1);
-        assert!(sessions.is_empty());
-        assert_eq!(sessions.len_of("app"), 0);
-        assert!(sessions.of_device("app", "d").is_empty());
-    }
-}
+mod tests;

@@ -142,6 +142,34 @@ fn a_device_is_connected_from_its_first_connection_to_its_last_wherever_they_are
 }
 
 #[test]
+fn of_clients_that_connect_to_two_instances_at_once_one_says_connected() {
+    let world = World::new();
+    let port = ports::free();
+    let relay = Relay::start(port, world.fleet.nats.port());
+    let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
+    let one = world.builder("one").start_with("app", &shared_devices());
+    let two = world.builder_at("two", &far).start();
+    await_other(&one);
+    await_other(&two);
+    // Each is asked about the other's client while its own is arriving.
+    relay.delay(DELAY);
+    let (first, second) = thread::scope(|scope| {
+        let first = scope.spawn(|| sensor(&one, "1"));
+        let second = sensor(&two, "2");
+        (first.join().unwrap(), second)
+    });
+    relay.delay(0);
+    world.pass(&one);
+    world.pass(&two);
+    world.wait_story(&["true"]);
+    first.disconnect();
+    world.pass(&one);
+    world.wait_story(&["true"]);
+    second.disconnect();
+    world.wait_story(&["true", "false"]);
+}
+
+#[test]
 fn an_instance_that_stops_says_gone_before_another_says_connected() {
     let world = World::new();
     let (mut one, two) = world.pair();

@@ -160,8 +160,13 @@ impl Cluster {
             // The other side has waited longer by then, and is to hear the rest.
             let _ = timeout(ANSWER * 3 / 4, gone).await;
         }
+        let is_before = |other: Epoch| (other, &self.id) < (*epoch, id);
+        let connected = match claims {
+            true => sessions.has_earlier(application, device, client_id, *epoch, is_before),
+            false => sessions.has_other(application, device, client_id),
+        };
         Known {
-            connected: later.is_some() || sessions.has_other(application, device, client_id),
+            connected: later.is_some() || connected,
             later,
         }
     }

@@ -44,8 +44,9 @@ impl Departing<'_> {
         let will = self.leave_will(will, &standing).await;
         self.begin_parting();
         let mut last = will;
+        let elsewhere = self.link.decide() || standing.elsewhere;
         self.shared.clone().sessions.remove(self.link, || {
-            if !standing.elsewhere {
+            if !elsewhere {
                 last = Some(self.say_gone());
             }
         });

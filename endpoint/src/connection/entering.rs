@@ -55,7 +55,7 @@ pub(super) async fn enter(
     let arriving = shared
         .sessions
         .arrive(application, device, &request.client_id);
-    let mut epoch = record(request, logged_in, shared).await?;
+    let mut epoch = record_arrival(&arriving, request, logged_in, shared).await?;
     check_limit(epoch, application, shared)?;
     let mut claims = 1;
     let (elsewhere, claim) = loop {
@@ -67,7 +67,7 @@ pub(super) async fn enter(
         // Its clock is ahead of ours: the client is here now, so this is the later session.
         shared.records.clock().seen(later);
         shared.records.forget(epoch);
-        epoch = record(request, logged_in, shared).await?;
+        epoch = record_arrival(&arriving, request, logged_in, shared).await?;
         claims += 1;
     };
     Ok(Entry {
@@ -76,6 +76,22 @@ pub(super) async fn enter(
         claim,
         _arriving: Some(arriving),
     })
+}
+
+/// Records the session by an epoch that stands, whatever other instances were told meanwhile.
+async fn record_arrival(
+    arriving: &Arriving,
+    request: &Request,
+    logged_in: &LoggedIn,
+    shared: &Shared,
+) -> Result<Epoch, Denied> {
+    loop {
+        let epoch = record(request, logged_in, shared).await?;
+        if arriving.is_recorded(epoch) {
+            return Ok(epoch);
+        }
+        shared.records.forget(epoch);
+    }
 }
 
 async fn record(request: &Request, logged_in: &LoggedIn, shared: &Shared) -> Result<Epoch, Denied> {

@@ -33,6 +33,10 @@ pub(super) struct Mail {
     pub(super) parting: Option<Box<Parting>>,
     /// Its last events are accepted.
     pub(super) gone: bool,
+    /// What is said of its end can no longer change.
+    pub(super) decided: bool,
+    /// Since it was over, another client was told that its device is connected by it.
+    pub(super) relied_on: bool,
     /// A later session of its client is connected to another instance; 0 if none is, as no epoch is
     /// that early.
     pub(super) superseded_by: Epoch,

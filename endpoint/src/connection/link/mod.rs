@@ -239,6 +239,22 @@ impl Link {
         self.mail().over
     }
 
+    /// Whether its device is connected by it, for another client that comes: also if it is over, until
+    /// it has [decided](Self::decide) what to say.
+    pub fn is_relied_on(&self) -> bool {
+        let mut mail = self.mail();
+        mail.relied_on |= mail.over && !mail.decided;
+        !mail.decided
+    }
+
+    /// What is said of its end can no longer change. True: since it was over, another client was told that
+    /// the device is connected by it, and the device is not gone.
+    pub fn decide(&self) -> bool {
+        let mut mail = self.mail();
+        mail.decided = true;
+        mail.relied_on
+    }
+
     /// The connection has handed over its last events: `farewell` follows when they are accepted.
     pub fn part(&self, farewell: Farewell) {
         let mut mail = self.mail();
