@@ -60,7 +60,8 @@ impl Cluster {
         (self.ask_all(&question).await, claim)
     }
 
-    /// What the others know of the device of a session that is over; they know then that it is.
+    /// What the others know of the device of a session that is over; they know then that it is. An
+    /// instance that takes longer than half a second is not waited for.
     pub async fn standing(&self, who: &Identity) -> Standing {
         let session = entry(&who.application, &who.device, who.epoch);
         self.directory.remove_own(&session);
@@ -105,10 +106,19 @@ impl Cluster {
             return Standing::default();
         };
         let payload = bytes::Bytes::from(payload);
+        // Who takes a client over waits for its end, which must not wait longer for a third one.
+        let patience = match question.claims {
+            true => ANSWER,
+            false => ANSWER / 2,
+        };
         let asked = peers.into_iter().map(|peer| {
             let request = Request::new().payload(payload.clone());
             let answer = line.request(self.to_one(&peer, "who"), request);
-            async move { serde_json::from_slice::<Known>(&answer.await.ok()?.payload).ok() }
+            let answer = timeout(patience, answer);
+            async move {
+                let answer = answer.await.ok()?.ok()?;
+                serde_json::from_slice::<Known>(&answer.payload).ok()
+            }
         });
         let mut standing = Standing::default();
         for known in join_all(asked).await {
@@ -138,7 +148,7 @@ impl Cluster {
         shared.records.clock().seen(*epoch);
         let sessions = &shared.sessions;
         let mut later = None;
-        let mut parting = Vec::new();
+        let mut older = Vec::new();
         for link in sessions.of_device(application, device) {
             if *link.identity.client_id != **client_id {
                 continue;
@@ -147,18 +157,22 @@ impl Cluster {
                 later = later.max(Some(link.identity.epoch));
             } else if *claims {
                 link.close(ReasonCode::SESSION_TAKEN_OVER);
-                parting.push(link.parted());
+                older.push(link);
             }
         }
         if *claims {
             let gone = async {
+                let mut parting: Vec<_> = older.iter().map(|link| link.parted()).collect();
                 settle_device(shared, application, device).await;
                 let last = sessions.parting_of(application, device);
                 parting.extend(last.iter().map(|link| link.parted()));
                 join_all(parting).await;
             };
             // The other side has waited longer by then, and is to hear the rest.
-            let _ = timeout(ANSWER * 3 / 4, gone).await;
+            if timeout(ANSWER * 3 / 4, gone).await.is_err() {
+                // It goes on: what these have not said by now would contradict it.
+                older.iter().for_each(|link| link.supersede(*epoch));
+            }
         }
         let is_before = |other: Epoch| (other, &self.id) < (*epoch, id);
         let connected = match claims {

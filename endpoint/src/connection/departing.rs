@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use landfall_events::event::Timestamp;
 use landfall_events::sink::Sequence;
+use tokio::time::Instant;
 
 use super::asking::note_registration;
 use super::link::Farewell;
@@ -25,6 +26,9 @@ use crate::cluster::Standing;
 use crate::server::Shared;
 use crate::telemetry::{RefusalCause, WillDropped};
 
+/// What the others have said holds for so long: they wait three times as long for a session's end.
+const FRESH: Duration = Duration::from_millis(250);
+
 /// A session that is over.
 pub(super) struct Departing<'s> {
     pub(super) shared: &'s Arc<Shared>,
@@ -36,15 +40,23 @@ pub(super) struct Departing<'s> {
     pub(super) patience: Duration,
 }
 
+/// What other instances know of the device.
+struct Known {
+    standing: Standing,
+    /// Since when.
+    since: Instant,
+}
+
 impl Departing<'_> {
     /// For a connection: says what is to be said and takes it out of the table; the device's last
     /// one leaves an event.
     pub(super) async fn depart(mut self, will: Option<&OwnedPublish>) {
-        let standing = self.standing().await;
-        let will = self.leave_will(will, &standing).await;
         self.begin_parting();
+        let mut known = self.known().await;
+        let will = self.leave_will(will, &mut known).await;
+        self.renew(&mut known).await;
         let mut last = will;
-        let elsewhere = self.link.decide() || standing.elsewhere;
+        let elsewhere = self.link.decide() || known.standing.elsewhere;
         self.shared.clone().sessions.remove(self.link, || {
             if !elsewhere {
                 last = Some(self.say_gone());
@@ -55,13 +67,27 @@ impl Departing<'_> {
 
     /// For a session of a process that died: the device's last one leaves an event.
     pub(super) async fn conclude(mut self, will: Option<&OwnedPublish>, is_last: bool) {
-        let standing = self.standing().await;
-        let mut last = self.leave_will(will, &standing).await;
         self.begin_parting();
-        if is_last && !standing.elsewhere {
+        let mut known = self.known().await;
+        let mut last = self.leave_will(will, &mut known).await;
+        self.renew(&mut known).await;
+        if is_last && !known.standing.elsewhere {
             last = Some(self.say_gone());
         }
         self.part(last);
+    }
+
+    async fn known(&self) -> Known {
+        let standing = self.standing().await;
+        let since = Instant::now();
+        Known { standing, since }
+    }
+
+    /// Asks again if the will had to wait: the client may have gone on meanwhile.
+    async fn renew(&self, known: &mut Known) {
+        if known.since.elapsed() > FRESH || self.link.superseded_by().is_some() {
+            *known = self.known().await;
+        }
     }
 
     /// What other instances know of the device; where there are none, nothing.
@@ -85,15 +111,10 @@ impl Departing<'_> {
     async fn leave_will(
         &mut self,
         will: Option<&OwnedPublish>,
-        standing: &Standing,
+        known: &mut Known,
     ) -> Option<Sequence> {
         let will = will?;
-        // The client's later session has spoken by now; an older one's will would contradict it.
-        let published = match standing.later {
-            Some(_) => Err(RefusalCause::Superseded),
-            None => self.publish_will(will).await,
-        };
-        match published {
+        match self.publish_will(will, known).await {
             Ok(is_event) => is_event.then_some(self.last),
             Err(cause) => {
                 let link = self.link;
@@ -103,13 +124,28 @@ impl Departing<'_> {
         }
     }
 
+    /// The client's later session has spoken, or is about to; an older one's will would contradict it.
+    async fn may_speak(&self, known: &mut Known) -> Result<(), RefusalCause> {
+        self.renew(known).await;
+        match known.standing.later {
+            Some(_) => Err(RefusalCause::Superseded),
+            None => Ok(()),
+        }
+    }
+
     /// By the same rules as a publish `[MQTT-3.1.2-8]`, which may say that it leaves no event (`false`).
     /// `Err`: why it was not published, for log and metric.
-    async fn publish_will(&mut self, will: &OwnedPublish) -> Result<bool, RefusalCause> {
+    async fn publish_will(
+        &mut self,
+        will: &OwnedPublish,
+        known: &mut Known,
+    ) -> Result<bool, RefusalCause> {
+        self.may_speak(known).await?;
         let room = room_comes(self.link, self.uplink);
         if tokio::time::timeout(self.patience, room).await.is_err() {
             return Err(RefusalCause::NoRoom);
         }
+        self.may_speak(known).await?;
         self.last += 1;
         let mut verdict = self.try_will(will, None);
         // Asked about, and then, maybe, registered.
@@ -125,12 +161,16 @@ impl Departing<'_> {
             let asked = question.await;
             let asked = asked.map_err(|_| RefusalCause::RegistryUnavailable)?;
             note_registration(self.link, self.shared, &device, &asked);
+            self.may_speak(known).await?;
             verdict = self.try_will(will, Some(&asked));
         }
         if let Verdict::Consult(consultation) = verdict {
             let settled = consultation.settle(Tries::Any);
             verdict = match tokio::time::timeout(self.patience, settled).await {
-                Ok(Some(ruled)) => self.hand_over_will(ruled),
+                Ok(Some(ruled)) => {
+                    self.may_speak(known).await?;
+                    self.hand_over_will(ruled)
+                }
                 Ok(None) | Err(_) => Verdict::NoRoom,
             };
         }
