@@ -145,6 +145,22 @@ fn commands_of_one_device_keep_their_order_and_a_silent_one_holds_up_no_other() 
 }
 
 #[test]
+fn commands_behind_that_of_a_silent_device_take_no_place_from_others() {
+    let kafka = Kafka::start();
+    let source = kafka.source("concurrency = 2");
+    let server = Server::builder().settings(&source).start_shared();
+    let mut silent = subscribed(&server, "gateway01");
+    let mut sensor = subscribed(&server, "sensor01");
+    for name in ["s1", "s2", "s3"] {
+        kafka.send("gateway01", name, &[("ce_timeout", "60")], b"");
+    }
+    kafka.send("sensor01", "on", &[], b"");
+    assert_eq!(sensor.take_command().topic, "command/inbox//on");
+    kafka.expect("on", "acknowledged");
+    silent.expect(kind::PUBLISH);
+}
+
+#[test]
 fn what_was_under_way_when_the_process_died_is_taken_again_and_what_was_done_is_not() {
     let kafka = Kafka::start();
     let mut server = kafka.server();

@@ -46,6 +46,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Commands for one device that may be under way; one beyond it is refused, as over HTTP.
 const PER_DEVICE: usize = 32;
 
+/// Most records that wait for their turn, unless more may be under way.
+const WAITING: usize = 4_096;
+
 /// How records are taken.
 #[derive(Clone)]
 pub struct KafkaSource {
@@ -143,12 +146,13 @@ async fn serve(
         None => None,
     };
     let places = Arc::new(Semaphore::new(source.concurrency));
+    let taken_at_once = Arc::new(Semaphore::new(most_taken(source.concurrency)));
     let turns = Turns::default();
     // They end with the source; what was not done is taken again.
     let mut under_way = JoinSet::new();
     loop {
         while under_way.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(room) = Arc::clone(&taken_at_once).acquire_owned().await else {
             return Ok(());
         };
         let message = match consumer.recv().await {
@@ -184,7 +188,8 @@ async fn serve(
             key,
             instance: Arc::clone(&source.instance),
             most_bytes: source.most_bytes,
-            _place: place,
+            places: Arc::clone(&places),
+            _room: room,
         };
         under_way.spawn(work.run(event, turn));
     }
@@ -197,6 +202,13 @@ fn is_final(error: &KafkaError) -> bool {
     )
 }
 
+/// Records that are taken, under way or behind others of their devices. As long as fewer silent devices than
+/// there are places have as many as they may, there is room for others.
+fn most_taken(concurrency: usize) -> usize {
+    let all = concurrency.saturating_mul(PER_DEVICE);
+    all.min(WAITING.max(concurrency))
+}
+
 /// One record, from its taking to its offset.
 struct Work {
     hub: Arc<CommandHub>,
@@ -207,7 +219,8 @@ struct Work {
     key: Option<Vec<u8>>,
     instance: Arc<str>,
     most_bytes: usize,
-    _place: OwnedSemaphorePermit,
+    places: Arc<Semaphore>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Work {
@@ -241,6 +254,8 @@ impl Work {
 
     /// Has the command delivered; while the registry is away it waits, as the record is not lost.
     async fn take(&self, event: &CommandEvent) -> Result<CommandReport, CommandError> {
+        // Not before its turn: a silent device has one place. The semaphore is never closed.
+        let _place = self.places.acquire().await;
         loop {
             let asked = match event.asked(self.most_bytes, OffsetDateTime::now_utc()) {
                 Ok(asked) => asked,
