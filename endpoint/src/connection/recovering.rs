@@ -1,10 +1,13 @@
 //! Sessions of a process that died: their wills and `false` events come once, before new connections
 //! of their devices.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use landfall_events::event::Timestamp;
 use landfall_protocol::Version;
 use landfall_registry::Found;
@@ -18,7 +21,7 @@ use crate::listener::{Carrier, Peer};
 use crate::records::{Dead, SessionRecord};
 use crate::server::Shared;
 
-/// Devices whose sessions are concluded at once.
+/// Devices of one application whose sessions are concluded at once.
 const AT_ONCE: usize = 64;
 /// Between two attempts to ask the registry.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,22 +38,44 @@ pub async fn settle_all(shared: Arc<Shared>) {
     }
     let devices = dead.len();
     tracing::warn!(devices, "the last process died under connected devices");
-    for dead in dead.chunks(AT_ONCE) {
-        join_all(dead.iter().map(|dead| settle(&shared, dead))).await;
-    }
+    let dead = dead.into_iter().filter_map(|dead| {
+        let application = dead.sessions.first()?.application.clone();
+        Some((application, dead))
+    });
+    by_application(dead.collect(), |dead| {
+        let shared = Arc::clone(&shared);
+        async move { settle(&shared, dead).await }
+    })
+    .await;
     tracing::info!(devices, "what was due of devices' former sessions is said");
+}
+
+/// Has the devices settled, [`AT_ONCE`] of each application: one whose wills wait for an endpoint of its
+/// own rules holds up no other.
+async fn by_application<A: Eq + Hash, D, F: Future<Output = ()>>(
+    devices: Vec<(A, D)>,
+    settle: impl Fn(D) -> F + Clone,
+) {
+    let mut applications = HashMap::<A, Vec<D>>::new();
+    for (application, device) in devices {
+        applications.entry(application).or_default().push(device);
+    }
+    let settled = applications
+        .into_values()
+        .map(|devices| stream::iter(devices).for_each_concurrent(AT_ONCE, settle.clone()));
+    join_all(settled).await;
 }
 
 /// Says what is due of a device's sessions of the process before, if anything is.
 pub async fn settle_device(shared: &Arc<Shared>, application: &str, device: &str) {
     if let Some(dead) = shared.dead.of_device(application, device) {
-        settle(shared, &dead).await;
+        settle(shared, dead).await;
     }
 }
 
-async fn settle(shared: &Arc<Shared>, dead: &Arc<Dead>) {
-    let say = || conclude(Arc::clone(shared), Arc::clone(dead));
-    shared.dead.settle(dead, say).await;
+async fn settle(shared: &Arc<Shared>, dead: Arc<Dead>) {
+    let say = || conclude(Arc::clone(shared), Arc::clone(&dead));
+    shared.dead.settle(&dead, say).await;
 }
 
 async fn conclude(shared: Arc<Shared>, dead: Arc<Dead>) {
@@ -133,4 +158,43 @@ async fn conclude_one(shared: &Arc<Shared>, found: Found, session: &SessionRecor
     // Its record is removed then, before a new one of the device is written. A sink that is away
     // keeps nobody out for long: the order stands.
     let _ = timeout(ACCEPTED, link.parted()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::pending;
+
+    use super::*;
+
+    /// How many of each application's devices are settled while so many of the first one's wait.
+    fn settled(waiting: usize) -> (usize, usize) {
+        let devices = (0..AT_ONCE * 4).map(|n| (n % 2, (n % 2, n / 2)));
+        let counts = [Cell::new(0), Cell::new(0)];
+        let all = by_application(devices.collect(), |(application, number)| {
+            let count = &counts[application];
+            async move {
+                if application == 0 && number < waiting {
+                    pending::<()>().await;
+                }
+                count.set(count.get() + 1);
+            }
+        });
+        tokio::pin!(all);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..AT_ONCE {
+            let _ = all.as_mut().poll(&mut cx);
+        }
+        (counts[0].get(), counts[1].get())
+    }
+
+    #[test]
+    fn an_application_whose_devices_wait_holds_up_no_other() {
+        assert_eq!(settled(AT_ONCE), (0, AT_ONCE * 2));
+    }
+
+    #[test]
+    fn a_device_that_waits_holds_up_no_other_of_its_application() {
+        assert_eq!(settled(AT_ONCE - 1), (AT_ONCE + 1, AT_ONCE * 2));
+    }
 }
