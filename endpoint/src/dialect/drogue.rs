@@ -66,6 +66,10 @@ impl Pattern for OwnInbox {
         "command/inbox//#".into()
     }
 
+    fn is_own(&self) -> bool {
+        true
+    }
+
     fn topic(&self, command: &Outgoing<'_>) -> Option<String> {
         self.covers(command).then(|| own_topic(command))
     }
@@ -157,6 +161,23 @@ mod tests {
 
     fn destination(topic: &str) -> Result<Destination<'_>, TopicError> {
         Drogue.destination(topic, OWN)
+    }
+
+    #[test]
+    fn an_inbox_names_its_devices_unless_a_filter_reads_any() {
+        let mut inbox = Inbox::default();
+        let mut subscribe = |filter: &str| {
+            let filter = Drogue.inbox(filter, OWN).unwrap();
+            inbox.subscribe(filter, QoS::AtLeastOnce, None);
+            let devices = inbox.devices("gw");
+            devices.map(|devices| devices.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let named = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(subscribe("command/inbox//#"), named(&["gw"]));
+        let both = named(&["gw", "sensor02"]);
+        assert_eq!(subscribe("command/inbox/sensor02/#"), both);
+        assert_eq!(subscribe("command/inbox/gw/#"), both);
+        assert_eq!(subscribe("command/inbox/+/#"), None);
     }
 
     #[test]

@@ -174,6 +174,10 @@ impl Pattern for Requests {
         }
     }
 
+    fn is_own(&self) -> bool {
+        matches!(self.device, Whose::Own)
+    }
+
     /// The filter's levels with the device filled in, then `{request}/{command}`. A command whose
     /// name is `{request}:{command}` wants a response, and one without a request does not: its level
     /// is empty, as that of a one-way command of Hono.

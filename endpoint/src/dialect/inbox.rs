@@ -1,6 +1,7 @@
 //! The inbox of a connection: its subscriptions, and the topics that commands are delivered on.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -31,6 +32,11 @@ pub(super) trait Pattern: fmt::Debug + Send + Sync {
     /// The device whose commands alone it reads, if it names one.
     fn device(&self) -> Option<&str> {
         None
+    }
+
+    /// Whether it reads commands for the connected device alone.
+    fn is_own(&self) -> bool {
+        false
     }
 
     /// The topic that a command goes on by this filter; `None`: it is not for it.
@@ -144,6 +150,19 @@ impl Inbox {
     /// Whether the filter is subscribed to already.
     pub fn contains(&self, filter: &str) -> bool {
         self.subscriptions.iter().any(|s| s.filter.text() == filter)
+    }
+
+    /// The devices whose commands it reads, of a connection of `own`; `None`: any that the connection may
+    /// read.
+    pub fn devices<'i>(&'i self, own: &'i str) -> Option<BTreeSet<&'i str>> {
+        let mut filters = self.subscriptions.iter().map(|s| &*s.filter.0);
+        filters.try_fold(BTreeSet::new(), |mut devices, filter| {
+            devices.insert(match filter.is_own() {
+                true => own,
+                false => filter.device()?,
+            });
+            Some(devices)
+        })
     }
 
     /// Whether a command reaches this connection.

@@ -217,7 +217,14 @@ impl CommandHub {
     /// instances, is delivered.
     pub fn subscribed(self: &Arc<Self>, link: &Link, connected: &Device) {
         let application = &link.identity.application;
-        self.deliver_held_to(application, connected);
+        let devices = link.with_inbox(|inbox| {
+            let devices = inbox.devices(connected.name())?.into_iter();
+            Some(devices.map(Arc::from).collect::<Vec<Arc<str>>>())
+        });
+        match devices {
+            Some(devices) => self.deliver_held_of(devices, application, connected),
+            None => self.deliver_held_to(application, connected),
+        }
         if let Some(cluster) = self.cluster() {
             cluster.subscribed(application, connected.name());
         }
@@ -244,13 +251,27 @@ impl CommandHub {
     /// Delivers what is held for a device, and for those that select it as their gateway, as far as
     /// its subscriptions go.
     pub fn deliver_held_to(self: &Arc<Self>, application: &str, connected: &Device) {
-        for device in self.held.devices_waiting(application) {
+        let devices = self.held.devices_waiting(application);
+        self.deliver_held_of(devices, application, connected);
+    }
+
+    fn deliver_held_of(
+        self: &Arc<Self>,
+        devices: Vec<Arc<str>>,
+        application: &str,
+        connected: &Device,
+    ) {
+        for device in devices {
+            let key = Key::new(application, &device);
+            if !self.held.has(&key) {
+                continue;
+            }
             let is_known = self.registry.device_if_cached(application, &device);
             let is_foreign = is_known.flatten().is_some_and(|found| {
                 found.device.name() != connected.name() && !found.device.selects_gateway(connected)
             });
             if !is_foreign {
-                self.open_desk(Key::new(application, &device));
+                self.open_desk(key);
             }
         }
     }

@@ -211,6 +211,11 @@ impl HeldCommands {
         self.index().keys()
     }
 
+    /// Whether commands wait for a device.
+    fn has(&self, key: &Key) -> bool {
+        self.index().has(key)
+    }
+
     /// The devices of an application that commands wait for.
     fn devices_waiting(&self, application: &str) -> Vec<Arc<str>> {
         self.index().devices(application)

@@ -137,6 +137,10 @@ impl Pattern for Commands {
         self.about.device()
     }
 
+    fn is_own(&self) -> bool {
+        matches!(self.about, About::Own)
+    }
+
     fn topic(&self, command: &Outgoing<'_>) -> Option<String> {
         if command.name.starts_with(MANAGEMENT) {
             return None;
@@ -178,6 +182,10 @@ impl Pattern for Management {
 
     fn device(&self) -> Option<&str> {
         self.about.device()
+    }
+
+    fn is_own(&self) -> bool {
+        matches!(self.about, About::Own)
     }
 
     fn topic(&self, command: &Outgoing<'_>) -> Option<String> {
