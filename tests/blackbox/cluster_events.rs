@@ -3,8 +3,10 @@
 
 use std::thread;
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::{Fleet, await_other};
 use crate::harness::documents::{password, shared_devices, user};
@@ -12,6 +14,7 @@ use crate::harness::recovery::Recovery;
 use crate::harness::server::Builder;
 use crate::harness::wait::until;
 use crate::harness::{Server, ports};
+use crate::rules::{Endpoint, set_rules};
 use crate::tools::broker::{Broker, Reader};
 use crate::tools::relay::Relay;
 use crate::wire::{Client, Connect, Version, Will};
@@ -190,6 +193,58 @@ fn a_take_over_is_told_in_order_while_a_third_instance_hangs() {
     three.signal(Signal::SIGCONT);
     new.disconnect();
     world.wait_story(&["true", "alive", "gone", "false", "true", "false"]);
+}
+
+/// Two instances, and the port of the endpoint that is asked about wills: it is not there yet.
+fn with_absent_endpoint(world: &World) -> (Server, Server, u16) {
+    let one = world.builder("one").start_with("app", &shared_devices());
+    let port = ports::free();
+    let url = format!("http://127.0.0.1:{port}/check");
+    let ask = json!({ "validate": { "endpoint": { "url": url } } });
+    set_rules(
+        &one,
+        &json!([{ "when": { "isChannel": "gone" }, "then": [ask] }]),
+    );
+    let two = world.builder("two").start();
+    await_other(&one);
+    await_other(&two);
+    (one, two, port)
+}
+
+fn accept(port: u16) -> Endpoint {
+    Endpoint::start_at(port, |_, _| StatusCode::OK.into_response())
+}
+
+#[test]
+fn a_will_that_is_too_late_for_a_take_over_is_not_said() {
+    let world = World::new();
+    let (one, two, port) = with_absent_endpoint(&world);
+    let mut old = sensor(&two, "c");
+    let mut new = sensor(&one, "c");
+    old.expect_end(0x8E);
+    new.ping();
+    world.wait_story(&["true", "true"]);
+    let _endpoint = accept(port);
+    two.log().wait_for(0, &["will dropped", "superseded"]);
+    world.pass(&two);
+    world.wait_story(&["true", "true"]);
+    new.disconnect();
+    world.pass(&one);
+    world.wait_story(&["true", "true", "false"]);
+}
+
+#[test]
+fn a_device_is_not_gone_that_came_to_another_instance_while_its_last_will_waited() {
+    let world = World::new();
+    let (one, two, port) = with_absent_endpoint(&world);
+    sensor(&two, "1").cut();
+    let second = sensor(&one, "2");
+    let _endpoint = accept(port);
+    world.wait_story(&["true", "gone"]);
+    world.pass(&two);
+    world.wait_story(&["true", "gone"]);
+    second.disconnect();
+    world.wait_story(&["true", "gone", "false"]);
 }
 
 #[test]

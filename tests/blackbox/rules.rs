@@ -17,7 +17,7 @@ use crate::wire::{Client, Connect, Publish, Received, Version, Will};
 const REGISTRY: &str = "/api/registry/v1alpha1/apps";
 
 /// Gives the application these rules, and waits until a session's next publish is under them.
-fn set_rules(server: &Server, rules: &Value) {
+pub(crate) fn set_rules(server: &Server, rules: &Value) {
     let path = format!("{REGISTRY}/{APP}");
     let mut document = server.api().get(&path).json();
     document["spec"]["publish"] = json!({ "rules": rules });
@@ -42,7 +42,7 @@ fn sensor(server: &Server, version: Version) -> Client {
 }
 
 /// An endpoint of the test's own.
-struct Endpoint {
+pub(crate) struct Endpoint {
     url: String,
     asked: Asked,
     runtime: Option<Runtime>,
@@ -55,7 +55,7 @@ impl Endpoint {
         Self::start_at(ports::free(), answer)
     }
 
-    fn start_at(port: u16, answer: fn(&HeaderMap, &Bytes) -> Response) -> Self {
+    pub(crate) fn start_at(port: u16, answer: fn(&HeaderMap, &Bytes) -> Response) -> Self {
         let runtime = Runtime::new().unwrap();
         let asked = Asked::default();
         let handler = move |State(asked): State<Asked>, headers: HeaderMap, body: Bytes| async move {
