@@ -106,10 +106,19 @@ impl<'a> Record<'a> {
 
     /// All context attributes but `specversion`, by name and text. Booleans are `true`.
     pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let mut entries = self.named_bytes();
+        std::iter::from_fn(move || {
+            let (name, value) = entries.next()?;
+            Some((name, str::from_utf8(value).ok()?))
+        })
+    }
+
+    /// The same for who only passes the texts on: as bytes, which are not looked at again.
+    pub(crate) fn named_bytes(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let mut entries = self.entries();
         std::iter::from_fn(move || {
             let (name, value) = entries.next()?;
-            Some((str::from_utf8(name).ok()?, str::from_utf8(value).ok()?))
+            Some((str::from_utf8(name).ok()?, value))
         })
     }
 

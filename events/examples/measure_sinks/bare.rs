@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use landfall_events::event::{Timestamp, next_id};
 use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use super::{CONCURRENCY, PAYLOAD, SENDERS, WINDOW, origin, url};
+use super::{CONCURRENCY, KAFKA_WINDOW, PAYLOAD, SENDERS, WINDOW, origin, url};
 
 /// The attributes of events, as a producer that knows nothing of CloudEvents may send them.
 struct Attributes {
@@ -78,7 +79,7 @@ fn kafka(address: &str, events: u64) {
         .set("acks", "all")
         .set("linger.ms", "1")
         .set("compression.type", "lz4")
-        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.messages", KAFKA_WINDOW.to_string())
         .create()
         .unwrap();
     let mut attributes = Attributes::new();
@@ -92,11 +93,18 @@ fn kafka(address: &str, events: u64) {
                 value: Some(&value),
             });
         }
-        let record = BaseRecord::to("bench")
+        let mut record = BaseRecord::to("bench")
             .key(key)
             .payload(PAYLOAD)
             .headers(headers);
-        producer.send(record).map_err(|(error, _)| error).unwrap();
+        while let Err((error, back)) = producer.send(record) {
+            assert_eq!(
+                error.rdkafka_error_code(),
+                Some(RDKafkaErrorCode::QueueFull)
+            );
+            std::thread::sleep(Duration::from_micros(200));
+            record = back;
+        }
     }
     producer.flush(Duration::from_secs(60)).unwrap();
 }

@@ -39,6 +39,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PAYLOAD: &[u8] = br#"{"temperature":21.5,"humidity":48,"battery":3.71,"seq":1234567890}"#;
 /// Publishes under way at once, in both.
 const WINDOW: usize = 1_000;
+/// The same with Kafka, whose batches are larger: the sink's default.
+const KAFKA_WINDOW: usize = 10_000;
 /// Devices that send in turn, in both: so many that the lanes of a sink get as much each.
 const SENDERS: usize = 4_096;
 /// Requests under way at once, in both.
@@ -104,7 +106,8 @@ fn open(system: &str, address: &str) -> Remote {
     match system {
         "kafka" => {
             let brokers = ("bootstrap.servers".to_owned(), address.to_owned());
-            let options = KafkaOptions::new(bench(), BTreeMap::from([brokers])).unwrap();
+            let mut options = KafkaOptions::new(bench(), BTreeMap::from([brokers])).unwrap();
+            options.window = KAFKA_WINDOW;
             kafka::start("kafka", options).unwrap()
         }
         "nats" => {

@@ -8,33 +8,32 @@ use crate::template::push_escaped;
 
 /// Kafka binding 3.2 and 3.3: headers, and the value if it is not the payload itself.
 pub(super) fn message(record: &Record<'_>, mode: KafkaMode) -> (OwnedHeaders, Option<Vec<u8>>) {
-    let mut headers = OwnedHeaders::new_with_capacity(20);
-    let mut push = |key: &str, value: &str| {
-        let header = Header {
-            key,
-            value: Some(value),
-        };
-        headers = std::mem::take(&mut headers).insert(header);
-    };
+    let headers = OwnedHeaders::new_with_capacity(20);
     if mode == KafkaMode::Structured || record.looks_structured() {
-        push("content-type", "application/cloudevents+json");
+        let headers = with(headers, "content-type", b"application/cloudevents+json");
         let mut body = Vec::new();
         record.write_structured_json(&mut body);
         return (headers, Some(body));
     }
-    push("ce_specversion", "1.0");
     let mut key = String::with_capacity(32);
-    for (name, value) in record.attributes() {
-        if name == "datacontenttype" {
-            push("content-type", value);
-            continue;
-        }
-        key.clear();
-        key.push_str("ce_");
-        key.push_str(name);
-        push(&key, value);
-    }
+    let headers = with(headers, "ce_specversion", b"1.0");
+    let headers = record
+        .named_bytes()
+        .fold(headers, |headers, (name, value)| {
+            if name == "datacontenttype" {
+                return with(headers, "content-type", value);
+            }
+            key.clear();
+            key.push_str("ce_");
+            key.push_str(name);
+            with(headers, &key, value)
+        });
     (headers, None)
+}
+
+fn with(headers: OwnedHeaders, key: &str, value: &[u8]) -> OwnedHeaders {
+    let value = Some(value);
+    headers.insert(Header { key, value })
 }
 
 /// Topics have ASCII letters, digits, `.`, `_` and `-`. Everything else, and `_`, is escaped by it,

@@ -86,8 +86,7 @@ impl KafkaCourier {
         let topic = self.topic(record);
         let (headers, body) = message(record, self.options.mode);
         let payload: &[u8] = body.as_deref().unwrap_or(record.payload());
-        let now = Instant::now();
-        let producer = match self.producers.of(ticket.is_alone(), now) {
+        let producer = match self.producers.of(ticket.is_alone()) {
             Ok(producer) => producer,
             Err(error) => return Err((error, ticket)),
         };
@@ -101,7 +100,7 @@ impl KafkaCourier {
             .headers(headers);
         let sent = producer.send(message);
         let placement = producer.client().context().placement();
-        self.holds = placement.is_some_and(|placement| placement.was_first(&topic, now));
+        self.holds = placement.is_some_and(|placement| placement.was_first(&topic));
         sent.map_err(|(error, message)| (error, message.delivery_opaque.ticket))
     }
 }

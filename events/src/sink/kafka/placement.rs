@@ -39,18 +39,22 @@ impl Placement {
         }))
     }
 
-    fn known(&self, now: Instant) -> MutexGuard<'_, Known> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what brokers may have forgotten; asked between events, not with each.
+    pub(super) fn forget_old(&self, now: Instant) {
+        let mut known = self.known();
         if now.saturating_duration_since(known.since) >= MEMORY {
             known.partitions.clear();
             known.since = now;
         }
-        known
     }
 
     /// Brokers have taken an event of the producer in this partition.
-    pub(super) fn was_taken(&self, topic: &str, partition: i32, now: Instant) {
-        let mut known = self.known(now);
+    pub(super) fn was_taken(&self, topic: &str, partition: i32) {
+        let mut known = self.known();
         if let Some(partitions) = known.partitions.get_mut(topic) {
             partitions.insert(partition);
         } else {
@@ -62,11 +66,11 @@ impl Placement {
     /// Whether the message for this topic that this thread has just handed to librdkafka may be the
     /// first of the producer in its partition; asked after each. It may be while brokers have not
     /// told yet which partitions there are.
-    pub(super) fn was_first(&self, topic: &str, now: Instant) -> bool {
+    pub(super) fn was_first(&self, topic: &str) -> bool {
         let Some(placed) = PLACED.take() else {
             return true;
         };
-        let known = self.known(now);
+        let known = self.known();
         let partitions = known.partitions.get(topic);
         !partitions.is_some_and(|partitions| partitions.contains(&placed))
     }
@@ -117,30 +121,33 @@ fn murmur2(key: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    fn is_first(placement: &Placement, topic: &str, key: &str, now: Instant) -> bool {
+    fn is_first(placement: &Placement, topic: &str, key: &str) -> bool {
         placement.partition(topic, Some(key.as_bytes()), 1, |_| true);
-        placement.was_first(topic, now)
+        placement.was_first(topic)
     }
 
     #[test]
     fn a_partition_knows_a_producer_once_it_has_taken_an_event_and_for_a_while() {
         let now = Instant::now();
         let placement = Placement::new(now);
-        assert!(is_first(&placement, "a", "k", now));
-        placement.was_taken("a", 1, now);
-        assert!(is_first(&placement, "a", "k", now), "another partition");
-        placement.was_taken("a", 0, now);
-        assert!(!is_first(&placement, "a", "k", now));
-        assert!(is_first(&placement, "b", "k", now), "another topic");
-        assert!(is_first(&placement, "a", "k", now + MEMORY));
+        assert!(is_first(&placement, "a", "k"));
+        placement.was_taken("a", 1);
+        assert!(is_first(&placement, "a", "k"), "another partition");
+        placement.was_taken("a", 0);
+        assert!(!is_first(&placement, "a", "k"));
+        assert!(is_first(&placement, "b", "k"), "another topic");
+        placement.forget_old(now + MEMORY / 2);
+        assert!(!is_first(&placement, "a", "k"));
+        placement.forget_old(now + MEMORY);
+        assert!(is_first(&placement, "a", "k"));
     }
 
     #[test]
     fn while_partitions_are_not_known_an_event_may_be_the_first() {
         let placement = Placement::new(Instant::now());
-        placement.was_taken("a", 0, Instant::now());
-        assert!(!is_first(&placement, "a", "k", Instant::now()));
+        placement.was_taken("a", 0);
+        assert!(!is_first(&placement, "a", "k"));
         // Nothing was placed.
-        assert!(placement.was_first("a", Instant::now()));
+        assert!(placement.was_first("a"));
     }
 }

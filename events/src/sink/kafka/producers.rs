@@ -92,6 +92,9 @@ impl Producers {
         if let Some(idle) = self.single.take_if(|running| running.is_idle()) {
             bury(idle);
         }
+        if let Some(running) = &self.common {
+            running.forget_old(Instant::now());
+        }
         self.generation
     }
 
@@ -110,7 +113,7 @@ impl Producers {
     /// # Errors
     ///
     /// librdkafka cannot start it.
-    pub(super) fn of(&mut self, alone: bool, now: Instant) -> Result<&Producer, KafkaError> {
+    pub(super) fn of(&mut self, alone: bool) -> Result<&Producer, KafkaError> {
         // What goes alone has nothing else of its sender under way: a successor may start at once.
         if alone && let Some(spent) = self.single.take_if(|running| running.is_over()) {
             bury(spent);
@@ -122,7 +125,10 @@ impl Producers {
         };
         match place {
             Some(running) => {
-                running.used = now;
+                // The common one is never idle, and each event goes by it.
+                if alone {
+                    running.used = Instant::now();
+                }
                 Ok(&running.producer)
             }
             none => Ok(&none.insert(self.maker.make(alone)?).producer),
@@ -140,9 +146,7 @@ impl Producers {
     /// Looks whether there are brokers. The error is for log and readiness.
     pub(super) fn probe(&mut self) -> Result<(), String> {
         *self.maker.shared.cause() = None;
-        let producer = self
-            .of(false, Instant::now())
-            .map_err(|error| error.to_string())?;
+        let producer = self.of(false).map_err(|error| error.to_string())?;
         let found = producer.client().fetch_metadata(None, PROBE_TIMEOUT);
         match found {
             Ok(_) => Ok(()),
@@ -187,6 +191,12 @@ impl Running {
     /// Another one is to be made.
     fn is_over(&self) -> bool {
         self.fate.is_spent() || self.producer.client().fatal_error().is_some()
+    }
+
+    fn forget_old(&self, now: Instant) {
+        if let Some(placement) = self.producer.client().context().placement() {
+            placement.forget_old(now);
+        }
     }
 
     /// Nobody needs it any more. Brokers would end its connection, which passes for an outage.

@@ -185,7 +185,7 @@ impl ProducerContext<Placement> for Reports {
         let outcome = match result {
             Ok(message) => {
                 if let Some(placement) = &self.placement {
-                    placement.was_taken(message.topic(), message.partition(), Instant::now());
+                    placement.was_taken(message.topic(), message.partition());
                 }
                 Outcome::Accepted
             }

@@ -21,6 +21,8 @@ use crate::sink::queue::{Demand, Intake, Parcel};
 
 /// Answers that are worked through before connections are told and new deliveries start.
 const ANSWERS_AT_ONCE: usize = 1024;
+/// Deliveries that a lane may start before it is another one's turn.
+const TURN: usize = 32;
 /// A courier that cannot even begin a delivery for this long has failed.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// The remote system is looked for this often, at first and at last, while there is nothing to
@@ -198,21 +200,33 @@ impl<'a, C: Courier> Driver<'a, C> {
         }
         while let Some(id) = self.ready.pop_front() {
             self.is_ready.remove(&id);
-            let window = self.courier.window();
-            let Some(lane) = self.lanes.get_mut(&id) else {
-                continue;
-            };
+            if self.take_turn(id, generation).await {
+                self.make_ready(id);
+            }
+            if self.inbox.len() >= ANSWERS_AT_ONCE {
+                return;
+            }
+        }
+    }
+
+    /// Starts deliveries of one lane. True: it has more that may start now.
+    async fn take_turn(&mut self, id: u64, generation: u64) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return false;
+        };
+        let application = Arc::clone(lane.application());
+        let window = self.courier.window();
+        lane.keep_to(generation);
+        for _ in 0..TURN {
             let now = Instant::now();
-            lane.keep_to(generation);
             let first = lane.first();
             if first.is_some_and(|first| self.courier.goes_alone(first)) {
                 lane.set_first_apart();
             }
             if lane.due(window, now).is_none_or(|due| due > now) {
-                continue;
+                return false;
             }
             let start = lane.start(self.courier.most(), now);
-            let application = Arc::clone(lane.application());
             let ticket = Ticket::new(id, start.delivery, start.is_alone, &self.answers);
             let send = self.courier.send(&application, start.events, ticket);
             // Broken off, the delivery answers by its ticket.
@@ -220,13 +234,11 @@ impl<'a, C: Courier> Driver<'a, C> {
             if self.courier.holds() {
                 lane.hold();
             }
-            if begun.is_ok() && lane.due(window, now).is_some() && self.is_ready.insert(id) {
-                self.ready.push_back(id);
-            }
-            if self.inbox.len() >= ANSWERS_AT_ONCE {
-                return;
+            if begun.is_err() {
+                return false;
             }
         }
+        true
     }
 
     /// When the next troubled lane may try again.
@@ -273,7 +285,7 @@ impl<'a, C: Courier> Driver<'a, C> {
                 self.probe = None;
                 for parcel in &parcels {
                     self.ledger.finish(parcel);
-                    self.accounts.finish(lane.application(), parcel.cost());
+                    self.accounts.finish(lane.application(), parcel.cost(), now);
                 }
                 finished.extend(parcels);
             }
@@ -289,7 +301,7 @@ impl<'a, C: Courier> Driver<'a, C> {
                 for parcel in &parcels {
                     tell_refused(parcel, refusal);
                     self.ledger.finish(parcel);
-                    self.accounts.finish(lane.application(), parcel.cost());
+                    self.accounts.finish(lane.application(), parcel.cost(), now);
                 }
                 finished.extend(parcels);
             }

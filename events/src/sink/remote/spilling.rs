@@ -66,7 +66,7 @@ impl<C: Courier> Driver<'_, C> {
             if let Some(lane) = self.lanes.get_mut(&id) {
                 for parcel in lane.spill() {
                     self.ledger.finish(&parcel);
-                    self.accounts.finish(lane.application(), parcel.cost());
+                    self.accounts.finish(lane.application(), parcel.cost(), now);
                     finished.push(parcel);
                 }
             }

@@ -75,11 +75,13 @@ impl Accounts {
         self.0.is_empty()
     }
 
-    pub(super) fn finish(&mut self, application: &Arc<str>, cost: usize) {
+    pub(super) fn finish(&mut self, application: &Arc<str>, cost: usize, now: Instant) {
         if let Some(account) = self.0.get_mut(application) {
             account.held = account.held.saturating_sub(cost);
-            account.progress = Instant::now();
-            self.drop_if_idle(application);
+            account.progress = now;
+            if account.held == 0 {
+                self.drop_if_idle(application);
+            }
         }
     }
 
