@@ -5,6 +5,8 @@
 //! - `wire`: what goes over NATS;
 //! - `directory`: which instance may have a device's connections;
 //! - `listing`: an instance's connections, as another one asks for them;
+//! - `held`: commands that the others hold, shown and revoked;
+//! - `missing`: who has not answered what all were asked;
 //! - `offer`: a command handed to the instances that may hold its device, and their reports;
 //! - `claim`: a session that the others are told of, until it is in the table;
 //! - `pulse`: whether this process has hung;
@@ -18,9 +20,11 @@
 mod claim;
 mod connect;
 mod directory;
+mod held;
 mod line;
 mod listen;
 mod listing;
+mod missing;
 mod offer;
 mod peers;
 mod pulse;
@@ -36,6 +40,7 @@ use async_nats::{HeaderMap, Request};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -48,12 +53,13 @@ pub use connect::ClusterOptions;
 use directory::{Directory, entry};
 use line::{Line, LineError};
 pub use listen::run;
+pub use missing::Missing;
 pub use offer::Reach;
 use peers::Peers;
 use pulse::Pulse;
 pub use standing::Standing;
-pub use wire::ConnectionPage;
 use wire::{Appeared, META};
+pub use wire::{ConnectionPage, HeldPage};
 
 /// How long another instance may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -239,6 +245,24 @@ impl Cluster {
         };
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell_all("subscribed", &subscribed).await });
+    }
+
+    /// The others that have not been given up, each with its instance's name; `None`: they are cut off.
+    fn reached(&self) -> Option<Vec<(Arc<str>, String)>> {
+        self.line().map(|_| self.peers.named())
+    }
+
+    /// What one instance answers within a second; `None`: nothing that can be read.
+    async fn ask<A: DeserializeOwned>(
+        &self,
+        peer: &str,
+        what: &str,
+        question: &impl Serialize,
+    ) -> Option<A> {
+        let line = self.line()?;
+        let request = Request::new().payload(serde_json::to_vec(question).ok()?.into());
+        let answer = line.request(self.to_one(peer, what), request).await.ok()?;
+        serde_json::from_slice(&answer.payload).ok()
     }
 
     /// What the others say of their connections of an application: from each at most about `limit`,

@@ -11,9 +11,17 @@ pub(super) const SIGN: Duration = Duration::from_millis(500);
 /// Who has not been heard of for so long is gone.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The other instances that were heard of lately, by id.
+/// Instances that are away are remembered for what they held; no more than these.
+const MOST_AWAY: usize = 1_000;
+
+/// The other instances that were heard of lately, by id; and those that held commands when they were
+/// given up.
 #[derive(Default)]
-pub(super) struct Peers(Mutex<HashMap<Arc<str>, Peer>>);
+pub(super) struct Peers {
+    there: Mutex<HashMap<Arc<str>, Peer>>,
+    /// By instance: until when they may hold some.
+    away: Mutex<HashMap<String, Instant>>,
+}
 
 struct Peer {
     instance: String,
@@ -22,11 +30,17 @@ struct Peer {
     has_spoken: bool,
     /// It said goodbye.
     leaves: bool,
+    /// Until when it may hold commands.
+    holds_until: Instant,
 }
 
 impl Peers {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Peer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_away(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A sign of life. True: it was not there a moment ago.
@@ -36,6 +50,7 @@ impl Peers {
         let is_new = !known.is_some_and(Peer::is_heard);
         if is_new {
             tracing::info!(instance, id, "another instance is there");
+            self.lock_away().remove(instance);
         }
         peers.insert(id.into(), Peer::now(instance, true));
         is_new
@@ -57,6 +72,38 @@ impl Peers {
                 tracing::info!(instance = peer.instance, id, "another instance has left");
             }
         }
+    }
+
+    /// It may hold commands for so many seconds.
+    pub(super) fn holds(&self, id: &str, seconds: u64) {
+        if let Some(peer) = self.lock().get_mut(id) {
+            let until = Instant::now().checked_add(Duration::from_secs(seconds));
+            peer.holds_until = until.unwrap_or(peer.holds_until);
+        }
+    }
+
+    /// Whether it may hold commands, as far as it has said; one that is there may have taken some since.
+    pub(super) fn may_hold(&self, id: &str) -> bool {
+        let peers = self.lock();
+        peers
+            .get(id)
+            .is_some_and(|peer| !peer.leaves || peer.may_hold())
+    }
+
+    /// Instances that may hold commands and are not there.
+    pub(super) fn away(&self) -> Vec<String> {
+        let mut away = self.lock_away();
+        away.retain(|_, until| *until > Instant::now());
+        away.keys().cloned().collect()
+    }
+
+    /// Those that have not been given up, with their instances' names.
+    pub(super) fn named(&self) -> Vec<(Arc<str>, String)> {
+        let peers = self.lock();
+        let named = peers.iter();
+        named
+            .map(|(id, peer)| (Arc::clone(id), peer.instance.clone()))
+            .collect()
     }
 
     /// Those that have not been given up: also those that have said goodbye a moment ago, who still know
@@ -84,9 +131,19 @@ impl Peers {
                 tracing::warn!(instance = peer.instance, %id, "another instance is gone");
                 has_lost = true;
             }
+            if !peer.is_heard() && peer.may_hold() {
+                self.miss(peer);
+            }
             peer.is_heard()
         });
         has_lost
+    }
+
+    fn miss(&self, peer: &Peer) {
+        let mut away = self.lock_away();
+        if away.len() < MOST_AWAY {
+            away.insert(peer.instance.clone(), peer.holds_until);
+        }
     }
 }
 
@@ -97,7 +154,12 @@ impl Peer {
             seen: Instant::now(),
             has_spoken,
             leaves: false,
+            holds_until: Instant::now(),
         }
+    }
+
+    fn may_hold(&self) -> bool {
+        self.holds_until > Instant::now()
     }
 
     fn is_live(&self) -> bool {
@@ -144,6 +206,34 @@ mod tests {
         assert!(peers.sweep());
         assert!(peers.reachable().is_empty());
         assert!(peers.seen("a", "one"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_held_commands_is_missed_until_it_is_back_or_they_are_over() {
+        let peers = Peers::default();
+        for (id, instance) in [("a", "one"), ("b", "two"), ("c", "three"), ("d", "four")] {
+            peers.seen(id, instance);
+        }
+        peers.holds("a", 60);
+        peers.holds("b", 120);
+        peers.holds("c", 180);
+        peers.holds("d", 0);
+        peers.left("c");
+        peers.left("d");
+        assert!(peers.may_hold("c") && !peers.may_hold("d"));
+        let away = || {
+            peers.sweep();
+            let mut away = peers.away();
+            away.sort();
+            away
+        };
+        assert!(away().is_empty(), "still there");
+        tokio::time::advance(PATIENCE).await;
+        assert_eq!(away(), ["one", "three", "two"]);
+        peers.seen("e", "two");
+        assert_eq!(away(), ["one", "three"], "a new process of it");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(away(), ["three"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -94,10 +94,21 @@ impl Cluster {
         let _ = tokio::time::timeout_at(given_up, heard).await;
     }
 
-    async fn ask_all(&self, question: &Question) -> Standing {
+    /// Waits, after the start and after a hang, until this instance has heard of the others.
+    pub(super) async fn heard(&self) {
+        self.settled().await;
+        self.awake().await;
+    }
+
+    /// Waits, after a hang alone, until what the others have said meanwhile is heard.
+    async fn awake(&self) {
         if let Some(until) = self.pulse.hears_until() {
             sleep_until(until).await;
         }
+    }
+
+    async fn ask_all(&self, question: &Question) -> Standing {
+        self.awake().await;
         let peers = self.peers.reachable();
         let (Some(line), false) = (self.line(), peers.is_empty()) else {
             return Standing::default();

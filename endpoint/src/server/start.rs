@@ -239,6 +239,7 @@ fn open(
         path: config.commands_file(),
         per_device: config.limits.held_commands,
         bytes: config.limits.held_command_bytes,
+        is_one_of_many: cluster.is_some(),
     })?;
     let cluster = cluster.map(|options| Arc::new(Cluster::new(options, Arc::clone(&instance))));
     let hub = Arc::new(CommandHub::new(

@@ -1,6 +1,7 @@
 //! What the other instances say, and what is done about it.
 
 mod commands;
+mod held;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -68,6 +69,8 @@ async fn session(cluster: &Arc<Cluster>, shared: &Arc<Shared>) -> Result<(), Str
         cluster.to_one(&cluster.id, "go"),
         cluster.to_one(&cluster.id, "report"),
         cluster.to_one(&cluster.id, "connections"),
+        cluster.to_one(&cluster.id, "held"),
+        cluster.to_one(&cluster.id, "revoke"),
         cluster.to_one(&cluster.id, "sessions"),
         cluster.to_one(&cluster.id, "who"),
         cluster.to_one(&cluster.id, "roll"),
@@ -110,6 +113,7 @@ async fn live(cluster: Arc<Cluster>, shared: Arc<Shared>) {
             epoch: shared.records.clock().highest(),
             doubts: Some(cluster.directory.own_doubts()),
             connections: !shared.sessions.is_empty(),
+            holds_for: shared.hub.holds_for_yet(),
         };
         while telling.try_join_next().is_some() {}
         // Told aside, as whoever is not heard of has to be given up however slow the line is. One that
@@ -142,12 +146,15 @@ impl Listener {
             let what = message.subject.rsplit('.').next().unwrap_or_default();
             match what {
                 "presence" => self.presence(&message),
+                "holds" => self.holds(&message),
                 "appeared" => self.appeared(&message),
                 "left" => self.left(&message),
                 "subscribed" => self.subscribed(&message),
                 "go" => self.go(&message).await,
                 "report" => self.report(message),
                 "connections" => self.connections(message).await,
+                "held" => self.held(message),
+                "revoke" => self.revoke(message),
                 "sessions" => self.sessions(message),
                 "who" => self.who(message),
                 "roll" => self.roll(&message),
@@ -160,7 +167,11 @@ impl Listener {
     fn presence(&self, message: &Message) {
         match parsed::<Presence>(&message.payload) {
             Some(presence) if presence.id == self.cluster.id => {}
-            Some(presence) if presence.leaves => self.cluster.peers.left(&presence.id),
+            Some(presence) if presence.leaves => {
+                let peers = &self.cluster.peers;
+                peers.left(&presence.id);
+                peers.holds(&presence.id, presence.holds_for);
+            }
             Some(presence) => {
                 self.shared.records.clock().seen(presence.epoch);
                 let directory = &self.cluster.directory;
@@ -169,7 +180,9 @@ impl Listener {
                     let cluster = Arc::clone(&self.cluster);
                     tokio::spawn(cluster.ask_for_list(presence.id.clone(), number));
                 }
-                let is_new = self.cluster.peers.seen(&presence.id, &presence.instance);
+                let peers = &self.cluster.peers;
+                let is_new = peers.seen(&presence.id, &presence.instance);
+                peers.holds(&presence.id, presence.holds_for);
                 // Of a subscription there, nothing may have been heard here.
                 if presence.connections && (is_new || number.is_some()) {
                     self.shared.hub.retry_held();

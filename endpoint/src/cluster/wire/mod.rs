@@ -3,6 +3,7 @@
 //! Instances of neighbouring versions meet during a rolling upgrade: fields may be added, with a
 //! default, but none changes its meaning.
 
+mod held;
 mod report;
 
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::api::ConnectionEntry;
 use crate::command::{CommandError, CommandRequest, Lifetime, UserProperty};
 use crate::connection::Identity;
 use crate::records::Epoch;
+pub use held::HeldPage;
+pub(super) use held::{HeldQuestion, Holds, RevokeQuestion};
 pub(super) use report::{Report, ReportMeta};
 
 /// The header that carries the object of a message whose payload is a command's or an answer's.
@@ -37,6 +40,9 @@ pub(super) struct Presence {
     /// Whether anybody is connected to it.
     #[serde(default = "may_be")]
     pub(super) connections: bool,
+    /// How many seconds longer it may hold commands; 0: it holds none.
+    #[serde(default)]
+    pub(super) holds_for: u64,
 }
 
 fn may_be() -> bool {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, Row, params};
 
 use super::index::{Index, Key};
+use super::numbers::{self, Numbers};
 use super::{HeldCommand, NewHeld};
 use crate::own_file::{self, Kind, Lock, OpenError};
 
@@ -44,18 +45,20 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the file, makes or checks its schema, and counts what it holds.
-    pub(super) fn open(path: &Path) -> Result<(Self, Index), OpenError> {
-        let (connection, lock) = own_file::open(path, &KIND)?;
-        // What was delivered or revoked is not left in the file.
-        let cleaning = connection.pragma_update(None, "secure_delete", "on");
-        let index = cleaning.and_then(|()| count(&connection));
-        let index = index.map_err(|error| OpenError::unusable(path, &error))?;
+    /// Opens the file, makes or checks its schema, and counts what it holds. `is_one_of_many`: its numbers
+    /// are to be those of no other file.
+    pub(super) fn open(
+        path: &Path,
+        is_one_of_many: bool,
+    ) -> Result<(Self, Index, Numbers), OpenError> {
+        let (mut connection, lock) = own_file::open(path, &KIND)?;
+        let prepared = prepare(&mut connection, is_one_of_many);
+        let (index, numbers) = prepared.map_err(|error| OpenError::unusable(path, &error))?;
         let database = Self {
             connection: Mutex::new(connection),
             _lock: lock,
         };
-        Ok((database, index))
+        Ok((database, index, numbers))
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -132,10 +135,24 @@ impl Database {
     }
 }
 
+fn prepare(
+    connection: &mut Connection,
+    is_one_of_many: bool,
+) -> rusqlite::Result<(Index, Numbers)> {
+    // What was delivered or revoked is not left in the file.
+    connection.pragma_update(None, "secure_delete", "on")?;
+    let numbers = match is_one_of_many {
+        true => numbers::set_apart(connection)?,
+        false => Numbers::All,
+    };
+    Ok((count(connection)?, numbers))
+}
+
 fn count(connection: &Connection) -> rusqlite::Result<Index> {
     let mut index = Index::default();
     let mut counts = connection.prepare(
-        "SELECT application, device, count(*), sum(size) FROM held GROUP BY application, device",
+        "SELECT application, device, count(*), sum(size), max(expires) FROM held
+         GROUP BY application, device",
     )?;
     let mut rows = counts.query([])?;
     while let Some(row) = rows.next()? {
@@ -144,7 +161,8 @@ fn count(connection: &Connection) -> rusqlite::Result<Index> {
             device: row.get::<_, String>(1)?.into(),
         };
         let count = usize::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
-        index.add(&key, count, row.get::<_, i64>(3)?.cast_unsigned());
+        let bytes = row.get::<_, i64>(3)?.cast_unsigned();
+        index.add(&key, count, bytes, time(row.get(4)?));
     }
     Ok(index)
 }

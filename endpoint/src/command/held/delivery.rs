@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::index::Key;
-use super::{HeldCommand, HeldError, NewHeld};
+use super::{HeldError, NewHeld};
 use crate::command::{
     Command, CommandError, CommandHub, CommandReport, CommandRequest, HeldReport, Lifetime, Outcome,
 };
@@ -166,7 +166,12 @@ impl CommandHub {
         let (waiter, settled) = oneshot::channel();
         let (desks, at) = (Arc::clone(&self.held.desks), key.clone());
         let enter = move |id| desks.wait_for(&at, id, waiter);
+        let is_first = self.held.time_left().is_zero();
         let id = self.held.keep(held, enter).await.map_err(refused)?;
+        if let (Some(cluster), true) = (self.cluster(), is_first) {
+            // With the next sign of life it would be too late, should this process hang or die before.
+            cluster.holds(self.holds_for_yet()).await;
+        }
         self.open_desk(key);
         match timeout(patience, settled).await {
             Ok(Ok(result)) => result,
@@ -176,41 +181,6 @@ impl CommandHub {
                 ..CommandReport::of(Outcome::Held)
             }),
         }
-    }
-
-    /// A device's held commands, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`]: the device is unknown, or the store is not available.
-    pub async fn held(
-        &self,
-        application: &str,
-        device: &str,
-    ) -> Result<Vec<HeldCommand>, CommandError> {
-        let found = self.find(application, device).await?;
-        let mut held = self.held.list(application, device).await.map_err(refused)?;
-        held.retain(|command| command.held.device_uid == found.device.uid());
-        Ok(held)
-    }
-
-    /// Revokes a held command. False: there is none of that number. What is on its way to the
-    /// device arrives all the same.
-    ///
-    /// # Errors
-    ///
-    /// As [`CommandHub::held`].
-    pub async fn revoke(
-        &self,
-        application: &str,
-        device: &str,
-        id: i64,
-    ) -> Result<bool, CommandError> {
-        self.find(application, device).await?;
-        self.held
-            .remove(application, device, id)
-            .await
-            .map_err(refused)
     }
 
     /// A connection of `connected` has subscribed: what is held for it, here and on other
@@ -241,6 +211,12 @@ impl CommandHub {
         let waiting = self.held.devices_waiting(application).into_iter();
         let keys = waiting.map(|device| Key::new(application, &device));
         self.held.desks.retry().extend(keys);
+    }
+
+    /// How many seconds longer something may be held here, rounded up; 0: nothing is.
+    pub fn holds_for_yet(&self) -> u64 {
+        let left = self.held.time_left();
+        left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 
     /// Whether anything is held here for devices of an application.
@@ -362,7 +338,7 @@ impl CommandHub {
 
 // What `map_err` hands over.
 #[allow(clippy::needless_pass_by_value)]
-fn refused(error: HeldError) -> CommandError {
+pub(super) fn refused(error: HeldError) -> CommandError {
     match error {
         HeldError::Full => CommandError::QueueFull,
         HeldError::Store(_) => {

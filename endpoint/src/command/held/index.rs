@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::{HeldOptions, NewHeld};
 
@@ -33,28 +34,36 @@ impl Key {
 pub(super) struct Index {
     applications: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
     bytes: u64,
+    /// The latest end of those that have been here since none was.
+    until: Option<SystemTime>,
 }
 
 impl Index {
     /// Counts one more. False: it would be beyond a bound, and is not counted.
-    pub(super) fn enter(&mut self, key: &Key, size: u64, options: &HeldOptions) -> bool {
+    pub(super) fn enter(
+        &mut self,
+        key: &Key,
+        (size, expires): (u64, SystemTime),
+        options: &HeldOptions,
+    ) -> bool {
         let count = self.count(key);
         let bytes = self.bytes.saturating_add(size);
         if count >= options.per_device || bytes > options.bytes {
             return false;
         }
-        self.add(key, 1, size);
+        self.add(key, 1, size, expires);
         true
     }
 
-    /// Counts what the file has.
-    pub(super) fn add(&mut self, key: &Key, count: usize, bytes: u64) {
+    /// Counts what the file has of a device; the last of it expires then.
+    pub(super) fn add(&mut self, key: &Key, count: usize, bytes: u64, expires: SystemTime) {
         let devices = self
             .applications
             .entry(Arc::clone(&key.application))
             .or_default();
         *devices.entry(Arc::clone(&key.device)).or_default() += count;
         self.bytes = self.bytes.saturating_add(bytes);
+        self.until = self.until.max(Some(expires));
     }
 
     /// Counts some less.
@@ -72,6 +81,14 @@ impl Index {
         if devices.is_empty() {
             self.applications.remove(&key.application);
         }
+        if self.is_empty() {
+            self.until = None;
+        }
+    }
+
+    /// By then all that waits has expired; `None`: nothing waits.
+    pub(super) fn until(&self) -> Option<SystemTime> {
+        self.until
     }
 
     fn count(&self, key: &Key) -> usize {

@@ -2,19 +2,23 @@
 //!
 //! They are kept in a file of their own (`commands.db`), in the order in which they came, and are
 //! on disk before their sender is told so. [`HeldCommands`] is that file with what is known of it
-//! in memory; `delivery` brings the commands to the devices, one device's one after the other.
+//! in memory; `delivery` brings the commands to the devices, one device's one after the other; by
+//! `numbers` each is the one that is meant, also where several instances hold some; `revoking` shows and
+//! revokes them.
 
 mod database;
 mod delivery;
 mod error;
 mod index;
+mod numbers;
+mod revoking;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
@@ -25,6 +29,9 @@ use delivery::Desks;
 pub use delivery::sweep;
 pub use error::HeldError;
 use index::{Index, Key};
+use numbers::Numbers;
+use numbers::may_be_of_a_fleet;
+pub use revoking::Revocation;
 
 /// How much is kept.
 #[derive(Clone, Debug)]
@@ -35,6 +42,8 @@ pub struct HeldOptions {
     pub per_device: usize,
     /// Most bytes of all commands' payloads and properties together.
     pub bytes: u64,
+    /// Whether other instances may hold commands of the same devices.
+    pub is_one_of_many: bool,
 }
 
 /// A command to be kept.
@@ -86,6 +95,7 @@ impl NewHeld {
 pub struct HeldCommands {
     database: Arc<Database>,
     index: Mutex<Index>,
+    numbers: Numbers,
     options: HeldOptions,
     desks: Arc<Desks>,
 }
@@ -97,10 +107,11 @@ impl HeldCommands {
     ///
     /// [`OpenError`] names the file.
     pub fn open(options: HeldOptions) -> Result<Self, OpenError> {
-        let (database, index) = Database::open(&options.path)?;
+        let (database, index, numbers) = Database::open(&options.path, options.is_one_of_many)?;
         Ok(Self {
             database: Arc::new(database),
             index: Mutex::new(index),
+            numbers,
             options,
             desks: Arc::default(),
         })
@@ -121,9 +132,9 @@ impl HeldCommands {
         held: NewHeld,
         enter: impl FnOnce(i64) + Send + 'static,
     ) -> Result<i64, HeldError> {
-        let (key, size) = (Key::of(&held), held.size());
+        let (key, size, expires) = (Key::of(&held), held.size(), held.expires);
         // Entered first, so that many at once do not pass the bound together.
-        if !self.index().enter(&key, size, &self.options) {
+        if !self.index().enter(&key, (size, expires), &self.options) {
             return Err(HeldError::Full);
         }
         let kept = self
@@ -204,6 +215,18 @@ impl HeldCommands {
         let expire = |database: &Database| database.expire(SystemTime::now());
         let removed = self.run(expire).await?;
         Ok(self.forget(removed))
+    }
+
+    /// Whether a command of this number is here, if it is anywhere.
+    pub fn has_given(&self, number: i64) -> bool {
+        self.numbers.has(number)
+    }
+
+    /// How long something may be held here yet; zero: nothing is.
+    pub fn time_left(&self) -> Duration {
+        let until = self.index().until();
+        let left = until.map(|until| until.duration_since(SystemTime::now()));
+        left.and_then(Result::ok).unwrap_or_default()
     }
 
     /// All devices that commands wait for.

@@ -10,6 +10,7 @@ fn options(path: &Path) -> HeldOptions {
         path: path.join("commands.db"),
         per_device: 3,
         bytes: 100,
+        is_one_of_many: false,
     }
 }
 
@@ -28,6 +29,15 @@ fn new(device: &str, command: &str, lives: Duration) -> NewHeld {
         user_properties: vec![("name".to_owned(), "value".to_owned())],
         expires: SystemTime::now() + lives,
     }
+}
+
+/// As one of several instances opens it.
+fn open_as_one_of_many(path: &Path) -> HeldCommands {
+    HeldCommands::open(HeldOptions {
+        is_one_of_many: true,
+        ..options(path)
+    })
+    .unwrap()
 }
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -74,6 +84,58 @@ async fn a_number_is_given_once_also_after_a_restart() {
     drop(held);
     let held = open(folder.path());
     assert_ne!(keep(&held, "d", "one").await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn of_several_instances_no_two_give_the_same_number() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let alone = open(one.path());
+    let first = keep(&alone, "d", "alone").await.unwrap();
+    assert!(alone.has_given(first) && alone.has_given(i64::MAX));
+    drop(alone);
+
+    let (held, others) = (
+        open_as_one_of_many(one.path()),
+        open_as_one_of_many(other.path()),
+    );
+    assert_eq!(names(&held, "d").await, ["alone"]);
+    let renumbered = held.first("app", "d").await.unwrap().unwrap().id;
+    let second = keep(&held, "d", "second").await.unwrap();
+    let foreign = keep(&others, "d", "foreign").await.unwrap();
+    assert_eq!(second, renumbered + 1);
+    for (own, number) in [(&held, renumbered), (&held, second), (&others, foreign)] {
+        assert!(own.has_given(number) && may_be_of_a_fleet(number));
+    }
+    assert!(!held.has_given(foreign) && !others.has_given(second));
+    assert!(!may_be_of_a_fleet(first) && !may_be_of_a_fleet(-1));
+    assert!(!held.remove("app", "d", first).await.unwrap());
+
+    drop(held);
+    let again = open_as_one_of_many(one.path());
+    assert_eq!(names(&again, "d").await, ["alone", "second"]);
+    assert!(again.has_given(second));
+    assert!(again.remove("app", "d", second).await.unwrap());
+    assert_eq!(keep(&again, "d", "third").await.unwrap(), second + 1);
+}
+
+#[tokio::test]
+async fn it_is_known_how_long_something_may_be_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = open(folder.path());
+    assert_eq!(held.time_left(), Duration::ZERO);
+    let id = keep(&held, "d", "long").await.unwrap();
+    held.keep(new("e", "short", LONG / 2), |_| ())
+        .await
+        .unwrap();
+    assert!(held.time_left() > LONG / 2);
+    drop(held);
+    let held = open(folder.path());
+    assert!(held.time_left() > LONG / 2);
+    assert!(held.remove("app", "d", id).await.unwrap());
+    let short = held.first("app", "e").await.unwrap().unwrap();
+    assert!(!held.time_left().is_zero());
+    assert!(held.remove("app", "e", short.id).await.unwrap());
+    assert_eq!(held.time_left(), Duration::ZERO);
 }
 
 #[tokio::test]
