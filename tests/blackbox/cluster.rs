@@ -268,6 +268,11 @@ fn one_of_three_is_killed_one_frozen_and_one_restarted() {
     // Frozen: it holds up nobody for long, and is asked again when it goes on.
     let mark = one.log().mark();
     three.signal(Signal::SIGSTOP);
+    let list = format!("/api/connections/v1alpha1/apps/{APP}");
+    let list = one.api().get(&list).expect_status(200);
+    // The other one may not have been given up yet.
+    let missing = list.header("landfall-incomplete").expect("who is missing");
+    assert!(missing.contains("three"), "{missing}");
     // Whether or not it has been given up on: nobody has this command, now or later.
     assert_eq!(
         error(one.command("gateway01", "lost", b""), 404),

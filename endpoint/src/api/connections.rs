@@ -7,12 +7,14 @@ use landfall_events::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::cluster::Missing;
 use crate::connection::Link;
 use crate::server::Shared;
 
 use super::{
     Api,
     error::{ApiError, ErrorBody},
+    incomplete,
     input::{self, Paging, Parameters, Segments},
     registry::must_exist,
 };
@@ -52,8 +54,13 @@ pub struct ConnectionEntry {
     params(("app" = String, Path, description = "The application"), Paging),
     responses(
         (status = 200, description = "A page of connections", body = Vec<ConnectionEntry>,
-            headers(("Landfall-Continue" = String,
-                description = "If there are more: what to give as `continue`, percent-encoded"))),
+            headers(
+                ("Landfall-Continue" = String,
+                    description = "If there are more: what to give as `continue`, percent-encoded"),
+                ("Landfall-Incomplete" = String,
+                    description = "If instances did not answer: their names, percent-encoded, with \
+                        commas between them; `*`: all others"),
+            )),
         (status = 404, description = "`unknown_application`", body = ErrorBody),
     ),
     security(("token" = ["registry", "command"])),
@@ -67,11 +74,13 @@ pub(super) async fn list(
     must_exist(&api, &application).await?;
     let shared = &api.shared;
     let (mut connections, mut more) = connection_page(shared, &application, paging.after(), limit);
+    let mut missing = Missing::NOBODY;
     if let Some(cluster) = &shared.cluster {
-        for page in cluster
+        let (pages, unheard) = cluster
             .connections(&application, paging.after(), limit)
-            .await
-        {
+            .await;
+        missing = unheard;
+        for page in pages {
             connections.extend(page.connections);
             more |= page.more;
         }
@@ -80,7 +89,8 @@ pub(super) async fn list(
     }
     let last = connections.last();
     let next = last.filter(|_| more).map(|last| last.device.clone());
-    Ok(input::page(next.as_deref(), Json(connections)))
+    let page = input::page(next.as_deref(), Json(connections));
+    Ok(incomplete::tell(&missing, page))
 }
 
 /// About `limit` connections of an application on this instance, of devices after a name, ordered

@@ -12,6 +12,7 @@ mod console;
 mod error;
 mod events;
 mod guard;
+mod incomplete;
 mod input;
 mod log_level;
 mod openapi;

@@ -37,7 +37,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Request};
-use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -266,32 +265,36 @@ impl Cluster {
     }
 
     /// What the others say of their connections of an application: from each at most about `limit`,
-    /// of devices after a name. Who does not answer in time is left out.
+    /// of devices after a name; and who did not answer in time.
     pub async fn connections(
         &self,
         application: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Vec<ConnectionPage> {
-        let Some(line) = self.line() else {
-            return Vec::new();
+    ) -> (Vec<ConnectionPage>, Missing) {
+        let Some(peers) = self.reached() else {
+            return (Vec::new(), Missing::AllOthers);
         };
         let question = wire::ConnectionsQuestion {
             application: application.to_owned(),
             after: after.map(str::to_owned),
             limit,
         };
-        let Ok(payload) = serde_json::to_vec(&question) else {
-            return Vec::new();
-        };
-        let payload = Bytes::from(payload);
-        let asked = self.peers.live().into_iter().map(|peer| {
-            let request = Request::new().payload(payload.clone());
-            let (line, subject) = (&line, self.to_one(&peer, "connections"));
-            let answer = line.request(subject, request);
-            async move { serde_json::from_slice(&answer.await.ok()?.payload).ok() }
+        let live = peers
+            .into_iter()
+            .filter(|(peer, _)| self.peers.is_live(peer));
+        let asked = live.map(async |(peer, instance)| {
+            let page: Option<ConnectionPage> = self.ask(&peer, "connections", &question).await;
+            page.ok_or(instance)
         });
-        join_all(asked).await.into_iter().flatten().collect()
+        let (mut pages, mut missing) = (Vec::new(), Vec::new());
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(page) => pages.push(page),
+                Err(instance) => missing.push(instance),
+            }
+        }
+        (pages, Missing::named(missing))
     }
 }
 
@@ -306,6 +309,8 @@ fn with_meta(meta: &impl Serialize) -> Option<HeaderMap> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[tokio::test]

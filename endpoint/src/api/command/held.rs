@@ -16,10 +16,7 @@ use crate::command::held::{HeldCommand, Revocation};
 use crate::command::{CommandError, rfc3339};
 use crate::server::Shared;
 
-use super::{
-    Api, ApiError, ErrorBody,
-    input::{Segments, encoded},
-};
+use super::{Api, ApiError, ErrorBody, incomplete, input::Segments};
 
 /// Bytes of a page that goes from one instance to another, about: a message of NATS holds four times as
 /// many.
@@ -106,23 +103,8 @@ pub(super) async fn list(
         lists.extend(others);
         missing = unheard;
     }
-    let list = Json(in_order(lists));
-    Ok(match incomplete(&missing) {
-        Some(missing) => ([("landfall-incomplete", missing)], list).into_response(),
-        None => list.into_response(),
-    })
-}
-
-/// Who is missing, as a header says it.
-fn incomplete(missing: &Missing) -> Option<String> {
-    match missing {
-        Missing::Named(names) if names.is_empty() => None,
-        Missing::Named(names) => {
-            let names: Vec<String> = names.iter().map(|name| encoded(name)).collect();
-            Some(names.join(", "))
-        }
-        Missing::AllOthers => Some("*".to_owned()),
-    }
+    let list = Json(in_order(lists)).into_response();
+    Ok(incomplete::tell(&missing, list))
 }
 
 async fn held_here(
@@ -273,13 +255,5 @@ mod tests {
         };
         assert_eq!(names(vec![one, two]), "dabefc");
         assert_eq!(names(vec![Vec::new(), Vec::new()]), "");
-    }
-
-    #[test]
-    fn a_header_names_who_is_missing_and_tells_all_from_one_of_that_name() {
-        assert_eq!(incomplete(&Missing::NOBODY), None);
-        let some = Missing::Named(vec!["one".to_owned(), "*, ü".to_owned()]);
-        assert_eq!(incomplete(&some).as_deref(), Some("one, %2A%2C%20%C3%BC"));
-        assert_eq!(incomplete(&Missing::AllOthers).as_deref(), Some("*"));
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use held::held_page;
 use super::{
     Api,
     error::{ApiError, ErrorBody},
-    input,
+    incomplete, input,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
