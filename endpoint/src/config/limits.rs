@@ -20,7 +20,7 @@ pub struct LimitsConfig {
     pub connections: NonZeroUsize,
     /// Connections of one device at once; one more closes the oldest. Default 4, so that a
     /// publishing and a subscribing client may use the same device; 1 is one device, one
-    /// connection.
+    /// connection. Each of several instances counts its own.
     pub connections_per_device: NonZeroUsize,
     /// Largest packet taken from a client, its fixed header included. Default 64KiB, from 128B to
     /// 268,435,460 bytes (what MQTT can say). Refused from the fixed header on, before the rest is

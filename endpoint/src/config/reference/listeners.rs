@@ -146,13 +146,15 @@ pub(super) const LIMITS: Section = Section {
         Key {
             names: "`connections_per_device`",
             default: Given::Value("4"),
-            meaning: "Connections of one device at once; a further one closes the oldest.",
+            meaning: "Connections of one device at once; a further one closes the oldest. Of \
+             [several instances](commands.md#many-instances), each counts its own: a device can have \
+             as many on each.",
         },
         Key {
             names: "`connections_per_application`",
             default: Given::Words("no limit"),
             meaning: "Connections of one application at once; a further one is told that the quota is \
-             exceeded (0x97).",
+             exceeded (0x97). Of several instances, each counts its own.",
         },
         Key {
             names: "`maximum_packet_size`",
