@@ -172,29 +172,6 @@ fn of_clients_that_connect_to_two_instances_at_once_one_says_connected() {
     world.wait_story(&["true", "false"]);
 }
 
-#[test]
-fn a_take_over_is_told_in_order_while_a_third_instance_hangs() {
-    let world = World::new();
-    let (one, two) = world.pair();
-    let mut three = world.builder("three").start();
-    for server in [&one, &two] {
-        server
-            .log()
-            .wait_for(0, &["another instance is there", "three"]);
-    }
-    await_other(&three);
-    let mut old = sensor(&two, "c");
-    old.publish_1("alive", b"1");
-    three.signal(Signal::SIGSTOP);
-    let mut new = sensor(&one, "c");
-    old.expect_end(0x8E);
-    new.ping();
-    world.wait_story(&["true", "alive", "gone", "false", "true"]);
-    three.signal(Signal::SIGCONT);
-    new.disconnect();
-    world.wait_story(&["true", "alive", "gone", "false", "true", "false"]);
-}
-
 /// Two instances, and the port of the endpoint that is asked about wills: it is not there yet.
 fn with_absent_endpoint(world: &World) -> (Server, Server, u16) {
     let one = world.builder("one").start_with("app", &shared_devices());

@@ -36,6 +36,7 @@ mod cluster;
 mod cluster_commands;
 mod cluster_directory;
 mod cluster_events;
+mod cluster_hang;
 mod cluster_held;
 mod cluster_outages;
 mod command_queues;

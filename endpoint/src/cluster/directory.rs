@@ -26,6 +26,10 @@ pub(super) type Entry = (u64, Epoch);
 const PAUSE: Duration = Duration::from_secs(5);
 /// A list is taken for good no longer than this.
 const GOOD_FOR: Duration = Duration::from_secs(600);
+/// What is due of a session that is over is accepted by then, if the sinks are there.
+const PARTING: Duration = Duration::from_secs(10);
+/// So many sessions that are over are remembered without a look whether any can be forgotten.
+const MOST_PARTING: usize = 64;
 
 /// The views, and what others see of this instance.
 #[derive(Default)]
@@ -42,6 +46,32 @@ struct View {
     asked: Option<Instant>,
     lists: u64,
     state: State,
+    parting: Parting,
+}
+
+/// Devices of which an instance may still have something to say, by what they hash to: since when the last
+/// session of theirs is over.
+#[derive(Default)]
+struct Parting {
+    since: HashMap<u64, Instant>,
+    /// How many there were when some were last forgotten.
+    kept: usize,
+}
+
+impl Parting {
+    fn enter(&mut self, hash: u64) {
+        // Amortised: the next look comes when they are twice as many.
+        if self.since.len() >= self.kept * 2 + MOST_PARTING {
+            self.since.retain(|_, since| since.elapsed() < PARTING);
+            self.kept = self.since.len();
+        }
+        self.since.insert(hash, Instant::now());
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        let since = self.since.get(&hash);
+        since.is_some_and(|since| since.elapsed() < PARTING)
+    }
 }
 
 #[derive(Default)]
@@ -125,15 +155,20 @@ impl Directory {
 
     /// A session is over.
     pub(super) fn gone(&self, peer: &str, entry: Entry) {
-        match self.views().get_mut(peer).map(|view| &mut view.state) {
-            Some(State::Complete { sessions, .. }) => {
+        let mut views = self.views();
+        let Some(view) = views.get_mut(peer) else {
+            return;
+        };
+        view.parting.enter(entry.0);
+        match &mut view.state {
+            State::Complete { sessions, .. } => {
                 sessions.remove(&entry);
             }
-            Some(State::Listing { came, gone, .. }) => {
+            State::Listing { came, gone, .. } => {
                 came.remove(&entry);
                 gone.insert(entry);
             }
-            Some(State::Doubtful) | None => {}
+            State::Doubtful => {}
         }
     }
 
@@ -200,6 +235,13 @@ impl Directory {
         self.views().retain(|peer, _| is_there(peer));
     }
 
+    /// Whether an instance may know something of a device that hashes to this: it may have a session of it,
+    /// or had one lately, of which something may be due.
+    pub(super) fn may_know(&self, peer: &str, hash: u64) -> bool {
+        let is_parting = |view: &View| view.parting.has(hash);
+        self.may_have(peer, &[hash]) || self.views().get(peer).is_some_and(is_parting)
+    }
+
     /// Whether an instance may have a session of a device that hashes to one of these.
     pub(super) fn may_have(&self, peer: &str, hashes: &[u64]) -> bool {
         match self.views().get(peer).map(|view| &view.state) {
@@ -261,6 +303,27 @@ mod tests {
         assert!(asked(&directory, 1), "another of the device is there");
         directory.gone("peer", later);
         assert!(!asked(&directory, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_session_that_is_over_its_instance_may_know_something_for_a_while() {
+        let directory = complete(&[A]);
+        let known = |hash| directory.may_know("peer", hash);
+        assert!(known(1) && !known(2));
+        directory.gone("peer", A);
+        assert!(!asked(&directory, 1) && known(1));
+        advance(PARTING).await;
+        assert!(!known(1));
+        let most = MOST_PARTING as u64;
+        for round in 0..20 {
+            for hash in round * most..(round + 1) * most {
+                directory.gone("peer", (hash, 1));
+            }
+            assert!(directory.may_know("peer", round * most));
+            advance(PARTING).await;
+        }
+        let remembered = directory.views()["peer"].parting.since.len();
+        assert!(remembered <= MOST_PARTING * 4, "{remembered}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@
 //! - `missing`: who has not answered what all were asked;
 //! - `offer`: a command handed to the instances that may hold its device, and their reports;
 //! - `claim`: a session that the others are told of, until it is in the table;
+//! - `patience`: how long several instances' answers are waited for;
 //! - `pulse`: whether this process has hung;
 //! - `standing`: who else has a device, before it is said to be connected or gone;
 //! - `listen`: what the others say, and what is done about it.
@@ -26,6 +27,7 @@ mod listen;
 mod listing;
 mod missing;
 mod offer;
+mod patience;
 mod peers;
 mod pulse;
 mod standing;
@@ -46,7 +48,7 @@ use tokio::time::Instant;
 
 use crate::command::{CommandRequest, SessionReport};
 use crate::connection::Link;
-use crate::records::Epoch;
+use crate::records::{Epoch, SessionRecord};
 pub use claim::Claim;
 pub use connect::ClusterOptions;
 use directory::{Directory, entry};
@@ -214,6 +216,18 @@ impl Cluster {
         let appeared = Appeared::of(&self.id, &link.identity);
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell_all("appeared", &appeared).await });
+    }
+
+    /// A session of the process before, of which something is due: others that claim its device wait for
+    /// that.
+    pub fn is_due(&self, session: &SessionRecord) {
+        let SessionRecord {
+            application,
+            device,
+            epoch,
+            ..
+        } = session;
+        self.directory.enter_own(entry(application, device, *epoch));
     }
 
     /// A session is over, and the others are not asked what they know of its device.

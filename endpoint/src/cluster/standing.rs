@@ -4,16 +4,21 @@
 //! will and `false` event are accepted, and answers; only then is the new one entered and said to be
 //! connected. An instance that does not answer in time is not waited for: when it goes on, it asks in
 //! its turn before it says anything of the session, learns of the later one, and says nothing.
+//!
+//! One that has no session of the device, by the directory, and had none lately, is waited for no longer
+//! than need be: if it hangs, it has no part in a take-over between others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Request;
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use landfall_protocol::ReasonCode;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::directory::entry;
+use super::directory::{entry, hash};
+use super::patience::{Answers, collect};
 use super::wire::{Appeared, Known, Question, Roll};
 use super::{ANSWER, Claim, Cluster};
 use crate::connection::{Identity, settle_device};
@@ -62,7 +67,7 @@ impl Cluster {
 
     /// What the others know of the device of a session that is over; they know then that it is. An
     /// instance that takes longer than half a second is not waited for.
-    pub async fn standing(&self, who: &Identity) -> Standing {
+    pub async fn standing(self: &Arc<Self>, who: &Identity) -> Standing {
         let session = entry(&who.application, &who.device, who.epoch);
         self.directory.remove_own(&session);
         self.ask_all(&Question {
@@ -107,7 +112,7 @@ impl Cluster {
         }
     }
 
-    async fn ask_all(&self, question: &Question) -> Standing {
+    async fn ask_all(self: &Arc<Self>, question: &Question) -> Standing {
         self.awake().await;
         let peers = self.peers.reachable();
         let (Some(line), false) = (self.line(), peers.is_empty()) else {
@@ -122,26 +127,37 @@ impl Cluster {
             true => ANSWER,
             false => ANSWER / 2,
         };
+        let device = hash(&question.application, &question.device);
         let asked = peers.into_iter().map(|peer| {
+            let may_know = self.directory.may_know(&peer, device);
+            let (line, subject) = (line.clone(), self.to_one(&peer, "who"));
             let request = Request::new().payload(payload.clone());
-            let answer = line.request(self.to_one(&peer, "who"), request);
-            let answer = timeout(patience, answer);
-            async move {
+            let known = async move {
+                let answer = timeout(patience, line.request(subject, request));
                 let answer = answer.await.ok()?.ok()?;
                 serde_json::from_slice::<Known>(&answer.payload).ok()
-            }
-        });
-        let mut standing = Standing::default();
-        for known in join_all(asked).await {
-            let Some(known) = known else {
-                // It may not know of the new session.
-                if question.claims {
-                    self.directory.doubt_own();
-                }
-                continue;
             };
+            (may_know, async move { (may_know, known.await) })
+        });
+        let Answers { given, mut open } = collect(asked).await;
+        let mut standing = Standing::default();
+        for known in given.iter().flatten() {
             standing.elsewhere |= known.connected;
             standing.later = standing.later.max(known.later);
+        }
+        if question.claims {
+            // Who does not answer may not know of the new session.
+            if given.iter().any(Option::is_none) {
+                self.directory.doubt_own();
+            }
+            let this = Arc::clone(self);
+            tokio::spawn(async move {
+                while let Some((_, known)) = open.next().await {
+                    if known.is_none() {
+                        this.directory.doubt_own();
+                    }
+                }
+            });
         }
         standing
     }

@@ -112,6 +112,9 @@ async fn conclude(shared: Arc<Shared>, dead: Arc<Dead>) {
                     "deleted since it was connected"
                 );
                 shared.records.forget(session.epoch);
+                if let Some(cluster) = &shared.cluster {
+                    cluster.left(application, device, session.epoch);
+                }
             }
         }
     }

@@ -242,6 +242,11 @@ fn open(
         is_one_of_many: cluster.is_some(),
     })?;
     let cluster = cluster.map(|options| Arc::new(Cluster::new(options, Arc::clone(&instance))));
+    if let Some(cluster) = &cluster {
+        for dead in dead.all() {
+            dead.sessions.iter().for_each(|due| cluster.is_due(due));
+        }
+    }
     let hub = Arc::new(CommandHub::new(
         registry.clone(),
         Arc::clone(&sessions),
