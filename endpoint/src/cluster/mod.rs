@@ -64,6 +64,8 @@ pub use wire::{ConnectionPage, HeldPage};
 
 /// How long another instance may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);
+/// Most devices that are named to others; of more, they look at all that they hold commands for.
+const MOST_NAMED: usize = 100;
 /// Most commands that are kept for their askers' word.
 const MOST_KEPT: usize = 10_000;
 
@@ -249,12 +251,19 @@ impl Cluster {
         }
     }
 
-    /// A device has subscribed here: others may hold commands for it.
-    pub fn subscribed(self: &Arc<Self>, application: &str, device: &str) {
+    /// A device has subscribed here, to commands for these devices, or for any that it may read: others may
+    /// hold some.
+    pub fn subscribed(
+        self: &Arc<Self>,
+        application: &str,
+        device: &str,
+        devices: Option<Vec<String>>,
+    ) {
         let subscribed = wire::Subscribed {
             id: self.id.clone(),
             application: application.to_owned(),
             device: device.to_owned(),
+            devices: devices.filter(|devices| devices.len() <= MOST_NAMED),
         };
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell_all("subscribed", &subscribed).await });

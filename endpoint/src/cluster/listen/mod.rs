@@ -280,20 +280,28 @@ impl Listener {
             id,
             application,
             device,
+            devices,
         } = subscribed;
-        if id == self.cluster.id || !self.shared.hub.holds_for(&application) {
+        let hub = &self.shared.hub;
+        if id == self.cluster.id || !hub.holds_for(&application, devices.as_deref()) {
             return;
         }
         let Ok(place) = Arc::clone(&self.looking).try_acquire_owned() else {
-            return self.shared.hub.retry_held_of(&application);
+            return hub.retry_held_of(&application, devices.as_deref());
         };
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             let found = shared.registry.device(&application, &device);
             match timeout(ANSWER, found).await {
-                Ok(Ok(Some(found))) => shared.hub.deliver_held_to(&application, &found.device),
+                Ok(Ok(Some(found))) => {
+                    let hub = &shared.hub;
+                    hub.deliver_held_to(&application, &found.device, devices.as_deref());
+                }
                 Ok(Ok(None)) => {}
-                Ok(Err(_)) | Err(_) => shared.hub.retry_held_of(&application),
+                Ok(Err(_)) | Err(_) => {
+                    let hub = &shared.hub;
+                    hub.retry_held_of(&application, devices.as_deref());
+                }
             }
             drop(place);
         });

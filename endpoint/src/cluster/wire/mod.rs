@@ -125,6 +125,9 @@ pub(super) struct Subscribed {
     pub(super) id: String,
     pub(super) application: String,
     pub(super) device: String,
+    /// Whose commands it reads; `None`: those of any that it may.
+    #[serde(default)]
+    pub(super) devices: Option<Vec<String>>,
 }
 
 /// Who is connected?

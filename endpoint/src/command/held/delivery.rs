@@ -189,14 +189,11 @@ impl CommandHub {
         let application = &link.identity.application;
         let devices = link.with_inbox(|inbox| {
             let devices = inbox.devices(connected.name())?.into_iter();
-            Some(devices.map(Arc::from).collect::<Vec<Arc<str>>>())
+            Some(devices.map(str::to_owned).collect::<Vec<String>>())
         });
-        match devices {
-            Some(devices) => self.deliver_held_of(devices, application, connected),
-            None => self.deliver_held_to(application, connected),
-        }
+        self.deliver_held_to(application, connected, devices.as_deref());
         if let Some(cluster) = self.cluster() {
-            cluster.subscribed(application, connected.name());
+            cluster.subscribed(application, connected.name(), devices);
         }
     }
 
@@ -206,9 +203,10 @@ impl CommandHub {
         self.held.desks.retry().extend(waiting);
     }
 
-    /// As [`retry_held`](Self::retry_held), for the devices of an application.
-    pub fn retry_held_of(&self, application: &str) {
-        let waiting = self.held.devices_waiting(application).into_iter();
+    /// As [`retry_held`](Self::retry_held), for the devices of an application; for these alone, if any are
+    /// named.
+    pub fn retry_held_of(&self, application: &str, named: Option<&[String]>) {
+        let waiting = self.held.devices_waiting(application, named).into_iter();
         let keys = waiting.map(|device| Key::new(application, &device));
         self.held.desks.retry().extend(keys);
     }
@@ -219,29 +217,22 @@ impl CommandHub {
         left.as_secs() + u64::from(left.subsec_nanos() > 0)
     }
 
-    /// Whether anything is held here for devices of an application.
-    pub fn holds_for(&self, application: &str) -> bool {
-        !self.held.devices_waiting(application).is_empty()
+    /// Whether anything is held here for any of these devices; for any of the application, if none are
+    /// named.
+    pub fn holds_for(&self, application: &str, named: Option<&[String]>) -> bool {
+        self.held.has_any(application, named)
     }
 
     /// Delivers what is held for a device, and for those that select it as their gateway, as far as
-    /// its subscriptions go.
-    pub fn deliver_held_to(self: &Arc<Self>, application: &str, connected: &Device) {
-        let devices = self.held.devices_waiting(application);
-        self.deliver_held_of(devices, application, connected);
-    }
-
-    fn deliver_held_of(
+    /// its subscriptions go; they read the commands of those that are named alone, if any are.
+    pub fn deliver_held_to(
         self: &Arc<Self>,
-        devices: Vec<Arc<str>>,
         application: &str,
         connected: &Device,
+        named: Option<&[String]>,
     ) {
-        for device in devices {
+        for device in self.held.devices_waiting(application, named) {
             let key = Key::new(application, &device);
-            if !self.held.has(&key) {
-                continue;
-            }
             let is_known = self.registry.device_if_cached(application, &device);
             let is_foreign = is_known.flatten().is_some_and(|found| {
                 found.device.name() != connected.name() && !found.device.selects_gateway(connected)

@@ -119,10 +119,26 @@ impl Index {
         keys.collect()
     }
 
-    pub(super) fn devices(&self, application: &str) -> Vec<Arc<str>> {
+    /// The devices of an application that commands wait for; of these alone, if any are named: no other
+    /// is looked at.
+    pub(super) fn devices(&self, application: &str, named: Option<&[String]>) -> Vec<Arc<str>> {
+        let Some(devices) = self.applications.get(application) else {
+            return Vec::new();
+        };
+        match named {
+            Some(named) => {
+                let waiting = |device: &String| Some(devices.get_key_value(&**device)?.0);
+                named.iter().filter_map(waiting).cloned().collect()
+            }
+            None => devices.keys().cloned().collect(),
+        }
+    }
+
+    /// Whether commands wait for any of these devices; for any of the application, if none are named.
+    pub(super) fn has_any(&self, application: &str, named: Option<&[String]>) -> bool {
         let devices = self.applications.get(application);
-        devices
-            .map(|devices| devices.keys().cloned().collect())
-            .unwrap_or_default()
+        devices.is_some_and(|devices| {
+            named.is_none_or(|named| named.iter().any(|device| devices.contains_key(&**device)))
+        })
     }
 }

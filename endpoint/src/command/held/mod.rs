@@ -234,14 +234,14 @@ impl HeldCommands {
         self.index().keys()
     }
 
-    /// Whether commands wait for a device.
-    fn has(&self, key: &Key) -> bool {
-        self.index().has(key)
+    /// Whether commands wait for any of these devices; for any of the application, if none are named.
+    fn has_any(&self, application: &str, named: Option<&[String]>) -> bool {
+        self.index().has_any(application, named)
     }
 
-    /// The devices of an application that commands wait for.
-    fn devices_waiting(&self, application: &str) -> Vec<Arc<str>> {
-        self.index().devices(application)
+    /// The devices of an application that commands wait for; of these alone, if any are named.
+    fn devices_waiting(&self, application: &str, named: Option<&[String]>) -> Vec<Arc<str>> {
+        self.index().devices(application, named)
     }
 
     fn forget(&self, removed: Vec<(Key, u64)>) -> usize {

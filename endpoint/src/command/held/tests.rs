@@ -69,10 +69,25 @@ async fn what_is_kept_is_there_in_its_order_when_the_file_is_opened_again() {
     let properties = [("name".to_owned(), "value".to_owned())];
     assert_eq!(first.held.user_properties, properties);
     assert_eq!(first.held.device_uid, "uid");
-    let mut waiting = held.devices_waiting("app");
+    let mut waiting = held.devices_waiting("app", None);
     waiting.sort();
     assert_eq!(waiting, ["d".into(), "e".into()]);
-    assert!(held.devices_waiting("other").is_empty());
+    assert!(held.devices_waiting("other", None).is_empty());
+}
+
+#[tokio::test]
+async fn of_devices_that_are_named_no_other_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = open(folder.path());
+    for device in ["d", "e", "f"] {
+        keep(&held, device, "x").await.unwrap();
+    }
+    let named = ["nobody", "e"].map(str::to_owned);
+    assert_eq!(held.devices_waiting("app", Some(&named)), ["e".into()]);
+    assert!(held.has_any("app", Some(&named)) && held.has_any("app", None));
+    assert!(!held.has_any("app", Some(&named[..1])) && !held.has_any("app", Some(&[])));
+    assert!(held.devices_waiting("other", Some(&named)).is_empty());
+    assert!(!held.has_any("other", Some(&named)) && !held.has_any("other", None));
 }
 
 #[tokio::test]
