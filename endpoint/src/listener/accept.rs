@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Bound, Entrance, Listening, Peer, Socket};
 use crate::connection;
 use crate::server::Shared;
-use crate::telemetry::{AcceptFailed, ConnectionShed, Seldom};
+use crate::telemetry::{AcceptFailures, ConnectionShed, Seldom};
 
 /// Pause after a failed accept: descriptors come back only when connections end.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -20,7 +20,8 @@ pub async fn serve(
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
 ) {
-    let (mut failures, mut sheds) = (Seldom::default(), Seldom::default());
+    let mut failures = AcceptFailures::of(bound.clone());
+    let mut sheds = Seldom::default();
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -37,11 +38,7 @@ pub async fn serve(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                let failed = AcceptFailed {
-                    listener: &bound,
-                    error: &error,
-                };
-                failed.emit(&shared.telemetry, failures.ask(shared.clock.now()));
+                failures.emit(&error, &shared.telemetry, shared.clock.now());
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = shared.stopped() => return,

@@ -7,6 +7,7 @@ mod open_sources;
 mod places;
 mod start;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,10 +31,10 @@ use crate::records::{DeadSessions, Records};
 use crate::rules::RuleBook;
 use crate::sessions::Sessions;
 use crate::sinks::Sinks;
-use crate::telemetry::{Telemetry, traces};
+use crate::telemetry::{AcceptFailures, Telemetry, traces};
 use crate::{
     api::{self, Token},
-    listener,
+    listener, log,
 };
 
 use open_sources::Source;
@@ -222,6 +223,7 @@ impl Server {
             listener.serve(&shared, &mut tasks);
         }
         tasks.spawn(alarm::run(Arc::clone(&shared)));
+        tasks.spawn(log::tell_left_out());
         tasks.spawn(changes::watch(Arc::clone(&shared)));
         if let (Some(tracer), Some(to)) = (&shared.telemetry.tracer, &shared.config.telemetry) {
             let (tracer, address) = (Arc::clone(tracer), to.otlp_endpoint.clone());
@@ -248,13 +250,15 @@ impl Server {
             api_tls,
             api::router(Arc::clone(&shared)),
             http_ended.clone(),
+            accept_failed(addresses.api, &shared),
         ));
-        if let Some(ops) = ops {
+        if let (Some(ops), Some(address)) = (ops, addresses.ops) {
             http.spawn(api::serve(
                 ops,
                 None,
                 api::ops_router(Arc::clone(&shared)),
                 http_ended,
+                accept_failed(address, &shared),
             ));
         }
         shutdown.await;
@@ -268,6 +272,13 @@ impl Server {
         let _ = tokio::time::timeout(API_GRACE, ended).await;
         tasks.abort_all();
     }
+}
+
+/// What counts and logs failures to accept HTTP connections.
+fn accept_failed(address: SocketAddr, shared: &Arc<Shared>) -> impl FnMut(&io::Error) + use<> {
+    let mut failures = AcceptFailures::of(Bound(address.into()));
+    let shared = Arc::clone(shared);
+    move |error| failures.emit(error, &shared.telemetry, shared.clock.now())
 }
 
 impl Open {

@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// The lines of one kind of event.
 #[derive(Debug, Default)]
-pub(super) struct LineBudget {
+pub(crate) struct LineBudget {
     window: Mutex<Option<Window>>,
 }
 
@@ -24,7 +24,7 @@ struct Window {
 
 impl LineBudget {
     /// Whether an event at `now` may have a line.
-    pub(super) fn ask(&self, now: Instant) -> Option<Line> {
+    pub(crate) fn ask(&self, now: Instant) -> Option<Line> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let current = window.get_or_insert(Window {
             since: now,
@@ -45,7 +45,7 @@ impl LineBudget {
 
     /// As if the window had passed.
     #[cfg(test)]
-    pub(super) fn pass_window(&self) {
+    pub(crate) fn pass_window(&self) {
         if let Some(window) = &mut *self.window.lock().unwrap() {
             window.since = window.since.checked_sub(WINDOW).unwrap();
         }

@@ -44,22 +44,28 @@ impl Seldom {
     }
 }
 
-/// A connection could not be accepted, for want of descriptors or memory.
-pub struct AcceptFailed<'a> {
-    /// The listener.
-    pub listener: &'a Bound,
-    /// The system's error.
-    pub error: &'a io::Error,
+/// Times that one accept loop could accept no connection, for want of descriptors or memory.
+pub struct AcceptFailures {
+    listener: Bound,
+    lines: Seldom,
 }
 
-impl AcceptFailed<'_> {
-    /// Counts, and logs if it is worth a line.
-    pub fn emit(self, telemetry: &Telemetry, line: Option<Line>) {
+impl AcceptFailures {
+    /// None so far.
+    pub fn of(listener: Bound) -> Self {
+        Self {
+            listener,
+            lines: Seldom::default(),
+        }
+    }
+
+    /// Counts one, and logs it if it is worth a line.
+    pub fn emit(&mut self, error: &io::Error, telemetry: &Telemetry, now: Time) {
         telemetry.accepts_failed.inc();
-        if let Some(line) = line {
+        if let Some(line) = self.lines.ask(now) {
             tracing::error!(
                 listener = %self.listener,
-                error = %self.error,
+                %error,
                 left_out = line.left_out(),
                 "cannot accept connections: trying again"
             );
@@ -90,6 +96,7 @@ impl ConnectionShed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::tests::logged;
 
     #[test]
     fn of_a_crowd_of_events_the_first_is_logged_and_later_ones_with_their_number() {
@@ -101,5 +108,22 @@ mod tests {
         assert_eq!(seldom.ask(5 + QUIET), Some(Line { left_out: 1_000 }));
         assert_eq!(seldom.ask(6 + QUIET), None);
         assert_eq!(seldom.ask(6 + 3 * QUIET), Some(Line { left_out: 1 }));
+    }
+    #[test]
+    fn failures_of_an_accept_loop_are_all_counted_and_seldom_logged() {
+        let telemetry = Telemetry::new().unwrap();
+        let address: std::net::SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        let bound = Bound(address.into());
+        let mut failures = AcceptFailures::of(bound);
+        let error = io::Error::other("no descriptors");
+        let lines = logged(|| {
+            for now in (0..100_000).step_by(100) {
+                failures.emit(&error, &telemetry, now);
+            }
+        });
+        assert_eq!(telemetry.accepts_failed.get(), 1_000);
+        assert_eq!(lines.len(), 10);
+        assert_eq!(lines[1]["fields"]["left_out"], 99);
+        assert_eq!(lines[1]["fields"]["listener"], "127.0.0.1:8080");
     }
 }

@@ -22,7 +22,7 @@ pub use connection::{
     ConnectRefused, Connected, ConnectionEnded, HandshakeFailed, LogInMethod, LogInOutcome, Stage,
     SubscriptionRefused, WebSocketBroken,
 };
-pub use listener::{AcceptFailed, ConnectionShed, Line, Seldom};
+pub use listener::{AcceptFailures, ConnectionShed, Line, Seldom};
 pub use process::ProcessCollector;
 pub use publish::{PublishRefused, RefusalCause, WillDropped};
 pub use registration::DeviceRegistered;
@@ -30,7 +30,7 @@ pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
 pub use traffic::{PacketCounts, Traffic};
 
-use budget::LineBudget;
+pub(crate) use budget::LineBudget;
 use traces::Tracer;
 
 /// All metrics of the process.

@@ -240,7 +240,7 @@ fn link() -> Link {
 }
 
 /// What is logged meanwhile at `info` and above.
-fn logged(work: impl FnOnce()) -> Vec<Value> {
+pub(super) fn logged(work: impl FnOnce()) -> Vec<Value> {
     let written = Written::default();
     let writer = written.clone();
     let subscriber = tracing_subscriber::fmt()

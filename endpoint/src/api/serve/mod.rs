@@ -9,7 +9,7 @@ mod http2;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
@@ -32,18 +32,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `end` turns true (or its sender is gone); then takes no more requests, and returns
 /// when all that are being answered are done. Without `tls` it serves HTTP/1.1 in clear text.
+/// `failed` hears of each time that no connection could be accepted.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<HttpTls>,
     router: Router,
     end: watch::Receiver<bool>,
+    failed: impl FnMut(&io::Error),
 ) {
     let service = Service {
         tls,
         router,
         head_timeout: HEAD_TIMEOUT,
     };
-    service.run(listener, end).await;
+    service.run(listener, end, failed).await;
 }
 
 /// What every connection is served by.
@@ -55,7 +57,12 @@ struct Service {
 }
 
 impl Service {
-    async fn run(self, listener: TcpListener, end: watch::Receiver<bool>) {
+    async fn run(
+        self,
+        listener: TcpListener,
+        end: watch::Receiver<bool>,
+        mut failed: impl FnMut(&io::Error),
+    ) {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let mut connections = JoinSet::new();
         let mut stopping = end.clone();
@@ -64,7 +71,7 @@ impl Service {
         loop {
             tokio::select! {
                 _ = &mut stopped => break,
-                (stream, place) = accept(&listener, &places) => {
+                (stream, place) = accept(&listener, &places, &mut failed) => {
                     connections.spawn(self.clone().answer(stream, end.clone(), place));
                 }
                 Some(_) = connections.join_next() => {}
@@ -119,6 +126,7 @@ impl Service {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    mut failed: impl FnMut(&io::Error),
 ) -> (TcpStream, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await.ok();
@@ -126,7 +134,7 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => return (stream, place),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept an HTTP connection");
+                failed(&error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -29,7 +29,7 @@ async fn waiting_server(
         router,
         head_timeout,
     };
-    tokio::spawn(service.run(listener, ended));
+    tokio::spawn(service.run(listener, ended, |_| {}));
     (address, answer, end)
 }
 

@@ -35,11 +35,16 @@ pub async fn run(cluster: Arc<Cluster>, shared: Arc<Shared>) {
     // Ends with this task; it goes on whether or not there is a line.
     let mut beating = JoinSet::new();
     beating.spawn(beat(Arc::clone(&cluster)));
+    // Why the last attempt failed: said once, however often it is tried.
+    let mut away = None;
     loop {
-        match session(&cluster, &shared).await {
-            Ok(()) => tracing::warn!("the line to the other instances ended"),
-            Err(error) => tracing::warn!(error, "the other instances cannot be reached"),
+        let ended = session(&cluster, &shared).await.err();
+        match &ended {
+            None => tracing::warn!("the line to the other instances ended"),
+            Some(_) if ended == away => {}
+            Some(error) => tracing::warn!(error, "the other instances cannot be reached"),
         }
+        away = ended;
         sleep(RETRY).await;
     }
 }

@@ -112,13 +112,17 @@ impl Desks {
 
 /// Drops what has expired, and tries again what failed for reasons of our own, for ever.
 pub async fn sweep(hub: Arc<CommandHub>) {
+    let mut works = true;
     loop {
         sleep(SWEEP).await;
-        match hub.held.expire().await {
+        let expired = hub.held.expire().await;
+        match &expired {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "held commands expired"),
-            Err(error) => tracing::error!(%error, "held commands cannot expire"),
+            Err(error) if works => tracing::error!(%error, "held commands cannot expire"),
+            Err(_) => {}
         }
+        works = expired.is_ok();
         for key in hub.held.desks.take_retry(MOST_RETRIED) {
             hub.open_desk(key);
         }

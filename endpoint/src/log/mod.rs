@@ -1,10 +1,13 @@
-//! The process's own log, on standard error, and its level, which can be changed while it runs.
+//! The process's own log, on standard error, and its level, which can be changed while it runs; lines
+//! that come again and again are bounded (`repeats`).
 //!
 //! There is one log in a process, as there is one standard error: what belongs to it is static.
 
+mod repeats;
+
 use std::{
     io::{self, IsTerminal as _},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{LazyLock, Mutex, OnceLock, PoisonError},
 };
 
 use tracing_subscriber::{
@@ -13,6 +16,8 @@ use tracing_subscriber::{
 };
 
 use crate::config::{LogConfig, LogFormat};
+
+use repeats::Repeats;
 
 /// Set once, when the log is started.
 static LOG: OnceLock<Log> = OnceLock::new();
@@ -23,6 +28,9 @@ struct Log {
     configured: String,
     current: Mutex<String>,
 }
+
+/// What the log leaves out.
+static REPEATS: LazyLock<Repeats> = LazyLock::new(Repeats::default);
 
 /// Longest level that can be set, in bytes: room for filters of many modules.
 const MOST_LEVEL: usize = 1_024;
@@ -69,6 +77,7 @@ pub fn start(config: &LogConfig) -> Result<(), LogError> {
     };
     tracing_subscriber::registry()
         .with(filter)
+        .with(&*REPEATS)
         .with(lines)
         .try_init()
         .map_err(|error| LogError::Start(error.to_string()))?;
@@ -80,6 +89,11 @@ pub fn start(config: &LogConfig) -> Result<(), LogError> {
     // Nobody else came first: there was no other subscriber.
     let _ = LOG.set(log);
     Ok(())
+}
+
+/// Says now and then how many lines were left out, for ever.
+pub async fn tell_left_out() {
+    REPEATS.tell_for_ever().await;
 }
 
 /// The level as it is.
