@@ -1,4 +1,4 @@
-//! The Debian package, as far as it can be held without building it: what `cargo deb` is told.
+//! What `cargo deb` is told of the Debian package; `package` builds one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::doctor::SUBCOMMANDS;
 use crate::documentation::links;
 
 /// Where `prepare` is to make what is packaged, as the sources of assets have it.
-const PREPARED: &str = "../target/package/";
+pub(super) const PREPARED: &str = "../target/package/";
 
 /// The folder that the sources of the package's files start at.
 fn here() -> &'static Path {
@@ -46,7 +46,7 @@ fn prepare() -> TempDir {
 }
 
 /// Each file of the package, by its place.
-fn installed(prepared: &Path) -> BTreeMap<PathBuf, PathBuf> {
+pub(super) fn installed(prepared: &Path) -> BTreeMap<PathBuf, PathBuf> {
     let mut installed = BTreeMap::new();
     for [source, place, _] in assets(&metadata()) {
         for file in files(&source, prepared) {

@@ -3,6 +3,7 @@
 mod debian;
 mod image;
 mod kubernetes;
+mod package;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
