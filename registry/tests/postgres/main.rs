@@ -29,6 +29,8 @@ mod instances;
 mod lists;
 #[path = "../registry/log_in.rs"]
 mod log_in;
+#[path = "../registry/models.rs"]
+mod models;
 mod outage;
 #[path = "../registry/pre_shared_keys.rs"]
 mod pre_shared_keys;

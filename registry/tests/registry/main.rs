@@ -21,6 +21,7 @@ mod documents;
 mod home;
 mod lists;
 mod log_in;
+mod models;
 mod pre_shared_keys;
 mod refusals;
 mod round_trips;

@@ -16,6 +16,7 @@ mod opening;
 mod reading;
 mod retention;
 mod upkeep;
+mod waiting;
 
 /// A log in a folder of its own.
 struct Fixture {
