@@ -175,16 +175,9 @@ fn an_oversized_packet_of_a_client_not_logged_in_is_not_waited_for() {
 #[test]
 fn a_client_that_reads_nothing_is_sent_away_over_every_transport() {
     let authority = Authority::root("root");
-    let issued = authority.server(&["localhost"]);
     let server = Server::builder()
         .settings("[limits]\nstall_timeout = \"1s\"")
-        .file("server.pem", &issued.chain)
-        .file("server.key", &issued.key)
-        .also_listen(
-            "tls",
-            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
-        )
-        .also_listen("ws", "transport = \"websocket\"")
+        .with_every_way_in(&authority)
         .start_shared();
     let tls = Tls::trusting(&authority.pem);
     let ways: [&dyn Fn() -> Client; 3] = [

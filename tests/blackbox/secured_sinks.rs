@@ -19,7 +19,6 @@ use tokio_rustls::TlsAcceptor;
 use crate::harness::documents::RECEIVER_TOKEN;
 use crate::harness::{Server, ports, wait};
 use crate::tools::certificates::{Certificates, USER};
-use crate::tools::front::Front;
 use crate::tools::kafka;
 use crate::tools::nats_accounts::Accounts;
 use crate::tools::sasl::Account;
@@ -61,10 +60,8 @@ fn says(server: &Server, reason: &str, secret: &str) {
 #[test]
 fn kafka_over_tls_with_a_client_certificate() {
     let certificates = Certificates::make();
-    let (port, front) = (ports::free(), ports::free());
-    let _broker = kafka::start(port, front);
-    let tls = certificates.server_config(true);
-    let _front = Front::start(front, port, tls, None);
+    let secured = kafka::start_behind_tls(certificates.server_config(true), None);
+    let front = secured.port;
     let folder = certificates.folder().display();
     let keys = format!(
         "type = \"kafka\"\nbrokers = \"127.0.0.1:{front}\"\n\
@@ -104,15 +101,14 @@ fn kafka_with_user_and_password() {
         )
     };
     for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
-        let (port, front) = (ports::free(), ports::free());
-        let _broker = kafka::start(port, front);
         let account = Account {
             mechanism,
             user: USER.to_owned(),
             password: RECEIVER_TOKEN.to_owned(),
         };
         let tls = certificates.server_config(false);
-        let _front = Front::start(front, port, tls, Some(account));
+        let secured = kafka::start_behind_tls(tls, Some(account));
+        let front = secured.port;
         let keys = |password: &str| {
             format!(
                 "type = \"kafka\"\nbrokers = \"127.0.0.1:{front}\"\nusername = \"{USER}\"\n\

@@ -8,7 +8,6 @@ use crate::harness::{Server, ports, wait};
 use crate::kafka_commands::Kafka;
 use crate::tools::broker::Broker;
 use crate::tools::certificates::{Certificates, USER};
-use crate::tools::front::Front;
 use crate::tools::kafka;
 use crate::tools::nats_accounts::Accounts;
 use crate::tools::sasl::Account;
@@ -54,10 +53,9 @@ fn takes_a_command_of_kafka(kafka: &Kafka, source: &str) {
 #[test]
 fn kafka_over_tls_with_a_client_certificate() {
     let certificates = Certificates::make();
-    let (port, front) = (ports::free(), ports::free());
-    let broker = kafka::start(port, front);
-    let _front = Front::start(front, port, certificates.server_config(true), None);
-    let kafka = Kafka::of(broker, front, certificates.kafka_client(front));
+    let secured = kafka::start_behind_tls(certificates.server_config(true), None);
+    let (front, _tls) = (secured.port, secured.front);
+    let kafka = Kafka::of(secured.broker, front, certificates.kafka_client(front));
     let folder = certificates.folder().display();
     let keys = format!(
         "{}\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"{folder}/ca.pem\"\n",
@@ -76,22 +74,21 @@ fn kafka_with_user_and_password() {
     let certificates = Certificates::make();
     let folder = certificates.folder().display();
     for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
-        let (port, front) = (ports::free(), ports::free());
-        let broker = kafka::start(port, front);
         let account = Account {
             mechanism,
             user: USER.to_owned(),
             password: RECEIVER_TOKEN.to_owned(),
         };
         let tls = certificates.server_config(false);
-        let _front = Front::start(front, port, tls, Some(account));
+        let secured = kafka::start_behind_tls(tls, Some(account));
+        let (front, _tls) = (secured.port, secured.front);
         let mut client = certificates.kafka_client(front);
         client
             .set("security.protocol", "sasl_ssl")
             .set("sasl.mechanism", mechanism)
             .set("sasl.username", USER)
             .set("sasl.password", RECEIVER_TOKEN);
-        let kafka = Kafka::of(broker, front, client);
+        let kafka = Kafka::of(secured.broker, front, client);
         let source = |password: &str| {
             let log_in = format!("username = \"{USER}\"\npassword = \"{password}\"\n");
             format!(

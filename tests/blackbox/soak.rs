@@ -48,16 +48,9 @@ fn how_long() -> Duration {
 #[test]
 fn nothing_grows_under_a_mixed_load() {
     let authority = Authority::root("root");
-    let issued = authority.server(&["localhost"]);
     let server = Server::builder()
         .settings("[log]\nlevel = \"warn\"")
-        .file("server.pem", &issued.chain)
-        .file("server.key", &issued.key)
-        .also_listen(
-            "tls",
-            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
-        )
-        .also_listen("ws", "transport = \"websocket\"")
+        .with_every_way_in(&authority)
         .start_shared();
     for number in 0..DEVICES {
         let document = device(&format!("soak{number}"), SENDER_PASSWORD);

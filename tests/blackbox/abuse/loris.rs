@@ -19,17 +19,10 @@ fn with_doors() -> Server {
 }
 
 fn with_doors_and(more: impl FnOnce(Builder) -> Builder) -> Server {
-    let issued = Authority::root("root").server(&["localhost"]);
     let builder = Server::builder()
         .settings("[log]\nlevel = \"error\"")
         .settings(PATIENCE)
-        .file("server.pem", &issued.chain)
-        .file("server.key", &issued.key)
-        .also_listen(
-            "tls",
-            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
-        )
-        .also_listen("ws", "transport = \"websocket\"");
+        .with_every_way_in(&Authority::root("root"));
     let server = more(builder).start_shared();
     let document = device("good", SENDER_PASSWORD);
     server

@@ -18,17 +18,10 @@ use script::{Failure, Script};
 
 /// A server with a way in of each kind. Log-ins fail on purpose here, and from one address.
 fn server(authority: &Authority) -> Server {
-    let issued = authority.server(&["localhost"]);
     Server::builder()
         .settings("[limits]\nlog_in_failures_per_device = 0\nlog_in_failures_per_address = 0")
         .settings("[log]\nlevel = \"warn\"")
-        .file("server.pem", &issued.chain)
-        .file("server.key", &issued.key)
-        .also_listen(
-            "tls",
-            "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"",
-        )
-        .also_listen("ws", "transport = \"websocket\"")
+        .with_every_way_in(authority)
         .start_shared()
 }
 

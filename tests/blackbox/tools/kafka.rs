@@ -6,9 +6,12 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
+use rustls::ServerConfig;
 
+use super::front::Front;
+use super::sasl::Account;
 use crate::harness::process::Process;
-use crate::harness::wait;
+use crate::harness::{ports, wait};
 
 /// What the tests' own clients say they are, so that a relay can tell them apart.
 pub(crate) const CLIENT: &str = "landfall-tests";
@@ -26,6 +29,23 @@ pub(crate) fn start(port: u16, relay: u16) -> Process {
             .stdout(Stdio::null())
             .stderr(Stdio::null()),
     )
+}
+
+/// A broker whose clients come through TLS, and log in if there is an account.
+pub(crate) struct Secured {
+    pub(crate) broker: Process,
+    /// Where TLS is ended.
+    pub(crate) port: u16,
+    pub(crate) front: Front,
+}
+
+pub(crate) fn start_behind_tls(tls: ServerConfig, account: Option<Account>) -> Secured {
+    let (inner, port) = (ports::free(), ports::free());
+    Secured {
+        broker: start(inner, port),
+        port,
+        front: Front::start(port, inner, tls, account),
+    }
 }
 
 /// A client of the broker on this port.

@@ -60,6 +60,17 @@ impl Builder {
         self
     }
 
+    /// Adds a listener `tls`, with a certificate of this authority for `localhost`, and a listener `ws`,
+    /// for WebSocket: together with the first one, a way in of each kind.
+    pub(crate) fn with_every_way_in(self, authority: &Authority) -> Self {
+        let issued = authority.server(&["localhost"]);
+        let tls = "[listeners.tls]\ncertificate = \"server.pem\"\nkey = \"server.key\"";
+        self.file("server.pem", &issued.chain)
+            .file("server.key", &issued.key)
+            .also_listen("tls", tls)
+            .also_listen("ws", "transport = \"websocket\"")
+    }
+
     /// Serves the API over TLS, with a certificate of this authority, which is in `api-ca.pem`.
     pub(crate) fn api_over_tls(mut self, authority: &Authority) -> Self {
         let issued = authority.server(&["localhost"]);
