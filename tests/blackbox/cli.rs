@@ -5,8 +5,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
 use crate::harness::documents::{APP, SENSOR_PASSWORD, user};
+use crate::harness::{Server, ports};
 use crate::tools::authority::Authority;
 use crate::wire::{Client, Connect, Version};
 
@@ -195,6 +195,17 @@ fn command_prints_the_outcome() {
     });
     let message = fail(&server, &["command", APP, "sensor02", "blink"]);
     assert!(!message.is_empty());
+}
+
+#[test]
+fn an_api_that_is_not_there_is_said_with_how_to_name_another() {
+    let url = format!("http://127.0.0.1:{}/", ports::free());
+    let said = fail(&Server::shared(), &["get", "apps", "--url", &url]);
+    assert!(
+        said.contains(&format!("cannot reach the API at {url}: ")),
+        "{said}"
+    );
+    assert!(said.contains("--url or LANDFALL_URL"), "{said}");
 }
 
 #[test]

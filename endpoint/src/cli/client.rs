@@ -149,11 +149,16 @@ impl Client {
         } else {
             cause.to_string()
         };
-        let hint = match is_of_unknown_authority(cause) {
-            true => ": if its authority is a private one, name it with --ca or LANDFALL_CA",
+        let start = match error.is_connect() {
+            true => "cannot reach the API at ",
             false => "",
         };
-        Failure::new(format_args!("{}: {what}{hint}", self.url))
+        let hint = match is_of_unknown_authority(cause) {
+            true => ": if its authority is a private one, name it with --ca or LANDFALL_CA",
+            false if error.is_connect() => "; --url or LANDFALL_URL says where the API is",
+            false => "",
+        };
+        Failure::new(format_args!("{start}{}: {what}{hint}", self.url))
     }
 }
 

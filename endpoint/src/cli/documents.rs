@@ -44,7 +44,7 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, document {}", self.file.display(), self.number)
+        write!(f, "{}, document {}", shown(&self.file), self.number)
     }
 }
 
@@ -123,13 +123,13 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// The documents of one file; the inner error lists the invalid ones.
 fn read_file(file: &Path) -> Result<Result<Vec<Sourced>, String>, Failure> {
-    let text = read_text(file)
-        .map_err(|error| Failure::new(format_args!("{}: {error}", file.display())))?;
+    let text =
+        read_text(file).map_err(|error| Failure::new(format_args!("{}: {error}", shown(file))))?;
     let read = document_values(&text).and_then(|values| Ok((values, parse_documents(&text)?)));
     let (values, documents) = match read {
         Ok(read) => read,
         Err(invalid) => {
-            let prefixed = |line: &str| format!("{}: {line}", file.display());
+            let prefixed = |line: &str| format!("{}: {line}", shown(file));
             let lines: Vec<_> = invalid.to_string().lines().map(prefixed).collect();
             return Ok(Err(lines.join("\n")));
         }
@@ -146,6 +146,14 @@ fn read_file(file: &Path) -> Result<Result<Vec<Sourced>, String>, Failure> {
             },
         });
     Ok(Ok(sourced.collect()))
+}
+
+/// A file's name, for people.
+fn shown(file: &Path) -> String {
+    match file == Path::new("-") {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
+    }
 }
 
 fn read_text(file: &Path) -> std::io::Result<String> {
@@ -187,6 +195,16 @@ mod tests {
 
     fn refusal(files: &[(&str, &str)]) -> String {
         read(files).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn what_came_by_standard_input_is_called_so() {
+        let place = |file: &str| Place {
+            file: file.into(),
+            number: 2,
+        };
+        assert_eq!(place("-").to_string(), "standard input, document 2");
+        assert_eq!(place("a.yaml").to_string(), "a.yaml, document 2");
     }
 
     #[test]
