@@ -1,6 +1,7 @@
 //! What every test starts from: a real `landfall` process, its HTTP interfaces, and ways to wait.
 
 pub(crate) mod api;
+pub(crate) mod chance;
 pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod log;
