@@ -34,6 +34,17 @@ pub(crate) fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -
     }
 }
 
+/// A count once it has not changed for a while.
+pub(crate) fn standing_still(count: impl Fn() -> usize) -> usize {
+    let (mut last, mut looks) = (count(), 0);
+    until("a count that stands still", || {
+        let now = count();
+        looks = if now == last { looks + 1 } else { 0 };
+        last = now;
+        (looks == 10).then_some(now)
+    })
+}
+
 /// Lets others run before the next look; only for loops that end on a condition.
 pub(crate) fn pause() {
     thread::park_timeout(POLL);

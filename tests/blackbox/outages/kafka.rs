@@ -10,7 +10,7 @@ use crate::harness::ports;
 use crate::tools::kafka;
 use crate::tools::relay::Relay;
 
-const TOPIC: &str = "events-app";
+pub(super) const TOPIC: &str = "events-app";
 
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_cut_off_three_times() {
@@ -35,7 +35,8 @@ fn nothing_acknowledged_is_lost_or_doubled_when_the_broker_is_cut_off_three_time
     check(arrived, OUTAGES.len() * super::CONNECTIONS * 90);
 }
 
-fn read_all(port: u16) -> Vec<Vec<u8>> {
+/// The payloads of all that devices published.
+pub(super) fn read_all(port: u16) -> Vec<Vec<u8>> {
     let consumer = kafka::read(kafka::client(port), TOPIC);
     let (_, end) = consumer
         .fetch_watermarks(TOPIC, 0, Duration::from_secs(30))

@@ -71,7 +71,7 @@ fn publish_through(server: &Server, outage: impl FnMut(Outage) + Send) {
             let count = || acknowledged.load(Ordering::Relaxed);
             wait::until("acknowledgements", || (count() >= at).then_some(()));
             outage(Outage::Begins);
-            let before = standing_still(count);
+            let before = wait::standing_still(count);
             outage(Outage::Ends);
             let recovery = Recovery::begin();
             wait::until("acknowledgements", || (count() > before).then_some(()));
@@ -83,17 +83,6 @@ fn publish_through(server: &Server, outage: impl FnMut(Outage) + Send) {
         TOTAL,
         "connections end only when everything is acknowledged"
     );
-}
-
-/// A count once it has not changed for a while.
-fn standing_still(count: impl Fn() -> usize) -> usize {
-    let (mut last, mut looks) = (count(), 0);
-    wait::until("a count that stands still", || {
-        let now = count();
-        looks = if now == last { looks + 1 } else { 0 };
-        last = now;
-        (looks == 10).then_some(now)
-    })
 }
 
 /// What arrived: all that was acknowledged, the first of each in its sender's order.
