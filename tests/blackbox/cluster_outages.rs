@@ -91,3 +91,73 @@ fn on_a_line_that_fell_silent_log_ins_ends_and_commands_go_on_until_it_is_notice
     reaches(&one, "gateway01", "again", &mut gateway);
     recovery.end("a line between instances that fell silent");
 }
+
+/// Waits until an instance says this of each of these others.
+fn await_word(server: &Server, mark: usize, word: &str, others: &[&str]) {
+    for other in others {
+        let instance = format!("instance=\"{other}\"");
+        server.log().wait_for(mark, &[word, &instance]);
+    }
+}
+
+#[test]
+fn one_of_three_that_is_cut_off_from_nats_goes_on_alone_and_the_others_without_it() {
+    let world = World::new();
+    let port = ports::free();
+    let relay = Relay::start(port, world.fleet.nats.port());
+    let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
+    let one = world
+        .builder_at("one", &far)
+        .start_with("app", &shared_devices());
+    let (two, three) = (world.builder("two").start(), world.builder("three").start());
+    let each = [
+        (&one, ["two", "three"]),
+        (&two, ["one", "three"]),
+        (&three, ["one", "two"]),
+    ];
+    for (server, others) in &each {
+        await_word(server, 0, "another instance is there", others);
+    }
+    let mut gateway = subscribed(&two, Version::V5, "gateway01");
+    reaches(&one, "gateway01", "before", &mut gateway);
+
+    let marks = each.map(|(server, _)| server.log().mark());
+    relay.cut();
+    // What both of the others do for each other waits for nothing.
+    reaches(&three, "gateway01", "meanwhile", &mut gateway);
+    goes_on_alone(&world, &one);
+    await_word(
+        &one,
+        marks[0],
+        "another instance is gone",
+        &["two", "three"],
+    );
+    await_word(&two, marks[1], "another instance is gone", &["one"]);
+    await_word(&three, marks[2], "another instance is gone", &["one"]);
+    reaches(&three, "gateway01", "later", &mut gateway);
+    assert_eq!(
+        error(one.command("gateway01", "far", b""), 404),
+        "not_connected"
+    );
+    // Neither of the others has given up on the other.
+    for (server, mark, other) in [(&two, marks[1], "three"), (&three, marks[2], "two")] {
+        let word = format!("gone instance=\"{other}\"");
+        let lines = server.log().lines();
+        assert!(lines[mark..].iter().all(|line| !line.contains(&word)));
+    }
+
+    let marks = each.map(|(server, _)| server.log().mark());
+    relay.mend();
+    let recovery = Recovery::begin();
+    await_word(
+        &one,
+        marks[0],
+        "another instance is there",
+        &["two", "three"],
+    );
+    reaches(&one, "gateway01", "again", &mut gateway);
+    recovery.end("an outage of NATS for one instance");
+    let mut sensor = subscribed(&one, Version::V5, "sensor01");
+    reaches(&two, "sensor01", "two", &mut sensor);
+    reaches(&three, "sensor01", "three", &mut sensor);
+}
