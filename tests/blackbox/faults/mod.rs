@@ -4,5 +4,6 @@
 mod clock;
 mod disk;
 mod machine;
+mod memory;
 mod power;
 mod starving;

@@ -1,4 +1,4 @@
-//! Too little of everything else: processor, memory. (Descriptors: `edges`, disk space: `disk`.)
+//! Too little processor time. (Memory: `memory`, descriptors: `edges`, disk space: `disk`.)
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
 use crate::harness::process::Process;
 use crate::harness::recovery::Recovery;
-use crate::harness::{Server, wait};
 use crate::wire::{Client, Connect, Publish, Received, Version, kind};
 
 #[test]
@@ -84,50 +84,4 @@ fn with_hardly_any_processor_time_nothing_is_lost_and_nobody_sent_away() {
     assert_eq!(sensor.publish_1("t", b"1").reason(), 0);
     recovery.end("want of processor time");
     server.wait_published(APP, 501);
-}
-
-#[test]
-fn within_a_memory_limit_the_largest_packets_of_many_are_served_or_refused() {
-    const CONNECTIONS: usize = 64;
-    // Private memory, in KiB: stacks of threads and caches included.
-    let builder = Server::builder().memory(400 * 1024);
-    let settings = "[limits]\nconnections_per_device = 100\n[log]\nlevel = \"warn\"";
-    let mut server = builder.settings(settings).start_shared();
-    let payload = format!("\"{}\"", "x".repeat(65_000));
-    thread::scope(|scope| {
-        for number in 0..CONNECTIONS {
-            let (server, payload) = (&server, payload.as_bytes());
-            scope.spawn(move || {
-                let mut client = Client::device_as(server, Version::V5, "sensor01", number);
-                for id in 1..=40 {
-                    client.publish(&Publish::new("t", payload).qos(1, id));
-                }
-                for id in 1..=40 {
-                    assert_eq!(client.expect(kind::PUBACK).id(), id);
-                }
-            });
-        }
-    });
-    // What was acknowledged is there, and the process is the one that was started.
-    wait::until("all events", || {
-        let metrics = server.ops().get("/metrics").expect_status(200).text();
-        metrics.contains("landfall_").then_some(())
-    });
-    server.kill();
-    server.start_again();
-    let mut after = None::<String>;
-    let mut count = 0;
-    loop {
-        let page = server.page(APP, after.as_deref(), 50);
-        if page.events.is_empty() {
-            break;
-        }
-        count += page
-            .events
-            .iter()
-            .filter(|event| event["subject"] == "t")
-            .count();
-        after = Some(page.next);
-    }
-    assert_eq!(count, CONNECTIONS * 40);
 }
