@@ -81,14 +81,7 @@ fn every_packet_that_the_codec_refuses_ends_the_connection_over_every_transport(
     let tls = Tls::trusting(&authority.pem);
     let scripts = broken::scripts();
     assert!(scripts.len() > 300, "only {} packets", scripts.len());
-    let ways = [
-        (Way::Tcp, Arrival::Whole),
-        (Way::Tcp, Arrival::Bytes),
-        (Way::Tcp, Arrival::Glued),
-        (Way::Tls, Arrival::Whole),
-        (Way::WebSocket, Arrival::Glued),
-    ];
-    run(&Peer::landfall(&server, &tls), &scripts, &ways);
+    run(&Peer::landfall(&server, &tls), &scripts, &EVERY_WAY);
 }
 
 /// By a switch, as what another server says depends on its version.
