@@ -10,20 +10,22 @@ use hyper_util::{
 };
 use tokio::sync::watch;
 
-use super::MOST_HEAD;
+use super::{MOST_HEAD, patience::Patient};
 use crate::connection::BoxStream;
 
-/// Answers requests until the client leaves or is silent for `head_timeout`, or until `end` turns
-/// true and what was asked is answered.
+/// Answers requests until the client leaves, is silent for `patience` or takes nothing of an answer for
+/// as long, or until `end` turns true and what was asked is answered.
 pub(super) async fn answer(
     stream: BoxStream,
     router: Router,
     mut end: watch::Receiver<bool>,
-    head_timeout: Duration,
+    patience: Duration,
 ) -> hyper::Result<()> {
+    // Unlike that of a head, hyper has no time-out of an answer.
+    let stream = Patient::new(stream, patience);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(patience)
         .max_buf_size(MOST_HEAD.into())
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);

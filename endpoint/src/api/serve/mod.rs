@@ -1,11 +1,14 @@
-//! Serves a router on a socket: bounded in connections and in the time that a request may take to
-//! arrive, so that the API's clients can never use up what devices need.
+//! Serves a router on a socket: bounded in connections, in the time that a request may take to arrive,
+//! and in that for which an answer may wait to be taken, so that the API's clients can never use up what
+//! devices need.
 //!
 //! - `http1`: HTTP/1.1, all that there is without TLS;
-//! - `http2`: HTTP/2, which is agreed on in the TLS handshake.
+//! - `http2`: HTTP/2, which is agreed on in the TLS handshake;
+//! - `patience`: with clients that do not take what they asked for.
 
 mod http1;
 mod http2;
+mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +26,7 @@ use crate::listener::tls::{HttpStream, HttpTls};
 /// Connections at once, to one listener; more wait in the system's queue.
 const MOST_CONNECTIONS: usize = 1_024;
 /// From the start of a connection, or the end of an answer, to the next request's complete head.
-/// Idle connections are closed by it, too.
+/// Idle connections are closed by it, too, and those whose client takes nothing of an answer.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Request line and header fields, together.
 const MOST_HEAD: u16 = u16::MAX;

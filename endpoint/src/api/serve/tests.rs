@@ -1,6 +1,7 @@
 //! Ends, silence, and clients that do not take what they asked for.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::timeout;
 
 use super::*;
 
@@ -161,4 +162,39 @@ async fn the_end_lets_an_http_2_client_go_that_does_not_confirm_it() {
     client.write_all(&preface(65_535)).await.unwrap();
     end.send_replace(true);
     frames(&mut client).await;
+}
+
+/// An HTTP/1.1 connection, of a socket that keeps little, of a server that answers with `length`
+/// bytes; and its end.
+fn http1_client(length: usize) -> (DuplexStream, tokio::task::JoinHandle<hyper::Result<()>>) {
+    let handler = async move || "x".repeat(length);
+    let router = Router::new().route("/", axum::routing::get(handler));
+    let (client, server) = tokio::io::duplex(64);
+    let served = tokio::spawn(async move {
+        let (_end, ended) = watch::channel(false);
+        http1::answer(Box::new(server), router, ended, HEAD_TIMEOUT).await
+    });
+    (client, served)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_http_1_that_takes_nothing_of_its_answer_is_left() {
+    let (mut client, served) = http1_client(1_000_000);
+    client.write_all(REQUEST).await.unwrap();
+    let left = timeout(HEAD_TIMEOUT * 2, served).await;
+    assert!(left.expect("an end of it").unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_http_1_that_takes_its_answer_slowly_gets_all_of_it() {
+    let (mut client, _served) = http1_client(10_000);
+    client.write_all(REQUEST).await.unwrap();
+    let mut taken = Vec::new();
+    while !taken.ends_with(&[b'x'; 10_000]) {
+        tokio::time::sleep(HEAD_TIMEOUT / 2).await;
+        let mut piece = [0; 1_000];
+        let count = client.read(&mut piece).await.unwrap();
+        assert_ne!(count, 0, "left behind {} bytes", taken.len());
+        taken.extend(&piece[..count]);
+    }
 }
