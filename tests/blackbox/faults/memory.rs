@@ -20,6 +20,8 @@ const CONNECTIONS: usize = 64;
 /// As many as a client may have under way.
 const PUBLISHES: u16 = 100;
 const PAYLOAD: usize = 65_000;
+/// All that the connections want to send, in bytes.
+const LOAD: usize = CONNECTIONS * PUBLISHES as usize * PAYLOAD;
 
 /// A server whose log takes nothing for a while: all that it is sent has to wait somewhere.
 fn server(machine: &Machine) -> Server {
@@ -35,7 +37,7 @@ fn server(machine: &Machine) -> Server {
 
 #[test]
 fn within_a_memory_limit_a_load_beyond_it_waits_with_its_devices_and_others_are_served() {
-    assert!(CONNECTIONS * usize::from(PUBLISHES) * PAYLOAD > MEMORY as usize * 1024);
+    const { assert!(LOAD > MEMORY as usize * 1024) };
     let machine = Machine::new();
     let mut server = server(&machine);
     let clients: Vec<Client> = (0..CONNECTIONS)
@@ -51,11 +53,7 @@ fn within_a_memory_limit_a_load_beyond_it_waits_with_its_devices_and_others_are_
         }
         // All that the server's sockets and its queue take, and no more.
         let taken = wait::standing_still(|| sent.load(Ordering::Relaxed)) * PAYLOAD;
-        println!(
-            "{} MiB of {} MiB were taken",
-            taken >> 20,
-            CONNECTIONS * usize::from(PUBLISHES) * PAYLOAD >> 20
-        );
+        println!("{} MiB of {} MiB were taken", taken >> 20, LOAD >> 20);
         assert!(taken < MEMORY as usize * 1024 / 2, "{taken} bytes");
         serves_others(&server, &mut good);
         println!("{}", private(&server));
