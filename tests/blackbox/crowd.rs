@@ -81,7 +81,7 @@ fn ten_thousand_silent_connections_are_closed_in_time_and_delay_nobody() {
     println!("p99 of a round trip: {alone:?} alone, {among_silent:?} among {CROWD} silent peers");
     // A ratio, so that the machine's speed does not matter.
     assert!(
-        among_silent < alone * 2 + NOISE,
+        among_silent < (alone * 2).max(alone + NOISE),
         "{alone:?} to {among_silent:?}"
     );
     // Nor is one kept out, at whatever door.
