@@ -102,7 +102,7 @@ fn kafka(address: &str, events: u64) {
                 error.rdkafka_error_code(),
                 Some(RDKafkaErrorCode::QueueFull)
             );
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::park_timeout(Duration::from_micros(200));
             record = back;
         }
     }
