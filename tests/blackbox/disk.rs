@@ -19,7 +19,7 @@ use crate::harness::recovery::Recovery;
 use crate::harness::wait;
 use crate::wire::{Client, Publish, Received, Version, kind};
 
-/// A small file system in memory; unmounted when dropped.
+/// A small file system in memory; unmounted when dropped. Events alone take long to fill it.
 struct SmallDisk {
     folder: TempDir,
 }
@@ -38,7 +38,7 @@ impl SmallDisk {
         }
         let folder = TempDir::new().unwrap();
         let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=48m", "landfall-small-disk"])
+            .args(["-t", "tmpfs", "-o", "size=512m", "landfall-small-disk"])
             .arg(folder.path())
             .status();
         assert!(status.unwrap().success(), "mount failed");
