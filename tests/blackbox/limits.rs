@@ -201,3 +201,51 @@ fn a_client_that_reads_nothing_is_sent_away_over_every_transport() {
         });
     }
 }
+
+/// Publishes at QoS 0, and a ping that is answered behind them.
+fn flood(server: &Server, publishes: usize) -> Client {
+    let mut sensor = Client::accepted(server, &connect(Version::V311, "flood"));
+    let publish = Publish::new("t", &[b'1'; 100]).encode(Version::V311);
+    for _ in 0..publishes / 1_000 {
+        sensor.send(&publish.repeat(1_000));
+    }
+    sensor.ping();
+    sensor
+}
+
+fn dropped(server: &Server) -> u64 {
+    let metrics = server.ops().get("/metrics").text();
+    let mut lines = metrics.lines();
+    let count = lines.find_map(|line| line.strip_prefix("landfall_publishes_dropped_total "));
+    count.unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_flood_at_qos_0_is_read_as_fast_as_its_sink_takes_it() {
+    let settings = "[[sinks]]\nname = \"events\"\ntype = \"log\"\nqueue_bytes = \"1MiB\"";
+    let server = Server::builder()
+        .without_log_sink()
+        .settings(settings)
+        .start_shared();
+    // Many times as much as the queue holds.
+    flood(&server, 50_000);
+    assert_eq!(dropped(&server), 0);
+}
+
+#[test]
+fn a_flood_at_qos_0_into_a_sink_that_stands_still_is_dropped_and_its_client_listened_to() {
+    let settings = "[[sinks]]\nname = \"away\"\ntype = \"http\"\nurl = \"http://127.0.0.1:1/in\"\n\
+         queue_bytes = \"1MiB\"\n[limits]\nstall_timeout = \"2s\"";
+    let server = Server::builder()
+        .without_log_sink()
+        .settings(settings)
+        .unready()
+        .start_shared();
+    let mut sensor = flood(&server, 5_000);
+    let first = dropped(&server);
+    assert!(first > 1_000, "{first} dropped");
+    // The queue is full: nothing is waited for.
+    sensor.send(&Publish::new("t", b"1").encode(Version::V311));
+    sensor.ping();
+    assert_eq!(dropped(&server), first + 1);
+}

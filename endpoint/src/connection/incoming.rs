@@ -37,7 +37,11 @@ impl<S: Stream> Live<S> {
         while let Some(rest) = input.get(used..)
             && let Some(first) = rest.first()
         {
-            let blocked = !room && is_acknowledged_publish(*first);
+            let blocked = match publish_qos(*first) {
+                Some(QoS::AtMostOnce) => self.is_ahead(room, now),
+                Some(_) => !room,
+                None => false,
+            };
             let enough = packets == PACKETS_AT_ONCE;
             if blocked
                 || enough
@@ -72,7 +76,12 @@ impl<S: Stream> Live<S> {
                     let dialect = self.uplink.dialect();
                     self.dialogue.expect(sequence, &publish, dialect);
                     match self.uplink.publish(&publish, &arrival, scratch) {
-                        Verdict::Taken => taken += 1,
+                        Verdict::Taken => {
+                            taken += 1;
+                            if qos == QoS::AtMostOnce {
+                                self.pace.count(size);
+                            }
+                        }
                         Verdict::Ask(device) => {
                             let publish = OwnedPublish::of(&publish);
                             let question = self.uplink.look_up(&device, &self.shared.registry);
@@ -245,7 +254,12 @@ impl<S: Stream> Live<S> {
     }
 }
 
-/// From the fixed header: PUBLISH (3) with QoS above 0.
-const fn is_acknowledged_publish(first: u8) -> bool {
-    first >> 4 == 3 && first & 0b0110 != 0
+/// The QoS of a PUBLISH (3), from its fixed header; one above 2 counts as 2 here, and is refused later.
+const fn publish_qos(first: u8) -> Option<QoS> {
+    match (first >> 4, first & 0b0110) {
+        (3, 0) => Some(QoS::AtMostOnce),
+        (3, 0b0010) => Some(QoS::AtLeastOnce),
+        (3, _) => Some(QoS::ExactlyOnce),
+        _ => None,
+    }
 }

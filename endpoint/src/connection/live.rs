@@ -16,6 +16,7 @@ use super::dialogue::Dialogue;
 use super::downlink::Downlink;
 use super::gate::Admitted;
 use super::owned::OwnedPublish;
+use super::pace::Pace;
 use super::troubles::{Stop, Troubles};
 use super::uplink::Uplink;
 use super::{Door, Link, Scratch, Stream};
@@ -49,6 +50,7 @@ pub(super) struct Live<S> {
     /// A publish whose acknowledgement is awaited, to see how long that takes.
     pub(super) timed: Option<(NonZeroU64, Timestamp)>,
     pub(super) troubles: Troubles,
+    pub(super) pace: Pace,
     /// When it is woken at the latest; 0 before that was first asked for.
     pub(super) alarm: Time,
     /// Free again with the connection.
@@ -92,6 +94,7 @@ impl<S: Stream> Live<S> {
             room_asked: false,
             timed: None,
             troubles: Troubles::default(),
+            pace: Pace::default(),
             alarm: 0,
             _place: place,
         }
@@ -273,8 +276,10 @@ impl<S: Stream> Live<S> {
             let pending = std::mem::take(&mut self.pending);
             let used = self.process(&pending, now, scratch);
             self.keep(pending, used);
-            // Still held without any progress: for lack of room, which rings.
-            return used > 0 || !self.held || !self.wait_for_room(now);
+            // Still held without any progress: for the sinks, which ring.
+            return used > 0
+                || !self.held
+                || !(self.wait_for_sinks(now) || self.wait_for_room(now));
         }
         let mut bytes = std::mem::take(&mut scratch.read);
         let mut read = ReadBuf::new(&mut bytes);

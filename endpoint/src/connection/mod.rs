@@ -17,6 +17,7 @@
 //! - `dialogue`: what the server says to a client in the words of its dialect;
 //! - `scratch`: buffers of the thread, used only while there are bytes at hand;
 //! - `patience`: how long is waited for whom; `troubles`: for what;
+//! - `pace`: how far publishes at QoS 0 may be ahead of the sinks;
 //! - `owned`: publishes that outlive the read buffer;
 //! - `milestone`: what is said of a session itself, and under which ids;
 //! - `departing`: will and connection event of a session that is over;
@@ -40,6 +41,7 @@ mod log_in;
 mod milestone;
 mod origins;
 mod owned;
+mod pace;
 mod patience;
 mod recovering;
 mod registering;

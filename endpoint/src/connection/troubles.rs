@@ -18,6 +18,8 @@ pub(super) struct Trouble {
     pub(super) unwritten_since: Option<Time>,
     /// Since when a publish cannot be taken, for lack of room in a sink or of a rule's verdict.
     pub(super) no_room_since: Option<Time>,
+    /// Since when a publish at QoS 0 waits for the sinks to take those before it.
+    pub(super) ahead_since: Option<Time>,
     /// Until when the client is listened to once more, before a time-out counts.
     pub(super) last_look: Option<Time>,
     /// The server stops; since when this connection knows.
@@ -41,6 +43,7 @@ impl Trouble {
     const NONE: Self = Self {
         unwritten_since: None,
         no_room_since: None,
+        ahead_since: None,
         last_look: None,
         stop: Stop::No,
     };

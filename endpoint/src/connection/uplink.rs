@@ -343,6 +343,11 @@ impl Uplink {
         }
     }
 
+    /// The last publish that was put into a batch.
+    pub(super) fn handed(&self) -> Sequence {
+        self.handed
+    }
+
     /// Up to which publish every required sink has accepted.
     pub(super) fn accepted(&self, link: &Link) -> Sequence {
         let required = self
