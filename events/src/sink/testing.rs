@@ -110,6 +110,14 @@ impl Connection {
         }
     }
 
+    /// Whose order is kept.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn partition_key(&self) -> &str {
+        let mut attributes = self.origin.attributes();
+        let key = attributes.find(|(name, _)| *name == "partitionkey");
+        key.unwrap().1
+    }
+
     /// Encodes an event with the channel and payload, without handing it over.
     pub(crate) fn encode(&mut self, sink: &dyn Sink, channel: &str, payload: &[u8]) -> Sequence {
         let (data_content_type, data) = judge(self.content_type, payload).unwrap();

@@ -157,11 +157,10 @@ pub(super) const SINKS_KAFKA: Section = Section {
             meaning: "Any property of librdkafka, for instance `\"security.protocol\" = \"ssl\"`, \
              `\"ssl.ca.location\"`, `\"compression.type\"` (default `lz4`), `\"linger.ms\"` \
              (default 1), `\"message.max.bytes\"` (default 1000000: larger events are refused at once; \
-             not more than the topics take). **Danger:** \
-             `\"max.in.flight.requests.per.connection\"` above its default of 1 lets a batch that \
-             failed be taken for stored, the first time that a producer writes to a partition. Refused: \
-             those that the promise rests on (`acks`, `enable.idempotence`, \
-             `enable.gapless.guarantee`, retries and message time-outs, `transactional.id`).",
+             not more than the topics take). Refused: those that the promise rests on (`acks`, \
+             `enable.idempotence`, `enable.gapless.guarantee`, \
+             `max.in.flight.requests.per.connection`, `partitioner`, retries and message time-outs, \
+             `transactional.id`).",
         },
     ],
     after: "",

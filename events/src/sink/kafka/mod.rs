@@ -47,8 +47,7 @@ use reports::{Sent, verdict};
 pub fn start(name: &str, options: KafkaOptions) -> Result<Remote, KafkaSinkError> {
     let config = options.client_config();
     let batch_bytes = options.batch_bytes();
-    let places = options.leaves_places_to_us();
-    let producers = move |watch| Producers::new(config, watch, Limits::new(batch_bytes), places);
+    let producers = move |watch| Producers::new(config, watch, Limits::new(batch_bytes));
     // What librdkafka does not know is refused here, where somebody reads it.
     let check = producers.clone()(Watch::default());
     check.check().map_err(KafkaSinkError::Options)?;
@@ -99,8 +98,7 @@ impl KafkaCourier {
             .payload(payload)
             .headers(headers);
         let sent = producer.send(message);
-        let placement = producer.client().context().placement();
-        self.holds = placement.is_some_and(|placement| placement.was_first(&topic));
+        self.holds = producer.client().context().placement().was_first(&topic);
         sent.map_err(|(error, message)| (error, message.delivery_opaque.ticket))
     }
 }

@@ -56,7 +56,7 @@ pub enum KafkaError {
     Topic,
     /// A property that the sink sets itself.
     #[error(
-        "the property `{0}` is the sink's own: it keeps the promise that nothing acknowledged is lost"
+        "the property `{0}` is the sink's own: it keeps the promise that nothing acknowledged is lost or overtaken"
     )]
     Property(String),
     /// librdkafka does not know a property, or its value.
@@ -68,7 +68,7 @@ pub enum KafkaError {
 }
 
 /// What the sink's promise rests on.
-const FIXED: [(&str, &str); 4] = [
+const FIXED: [(&str, &str); 5] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),
     // Tried without end: a message that is given up would come back and be produced again, perhaps
@@ -76,38 +76,39 @@ const FIXED: [(&str, &str); 4] = [
     ("message.timeout.ms", "0"),
     // When a batch is refused for good, what is behind it is not to overtake it.
     ("enable.gapless.guarantee", "true"),
+    // Brokers take a batch behind one that failed, if it is the first they see of the producer in
+    // that partition; librdkafka then takes the one that failed for stored, and it is lost.
+    ("max.in.flight.requests.per.connection", "1"),
 ];
 
 /// Other names of the same, and what would undo it.
-const FORBIDDEN: [&str; 5] = [
+const FORBIDDEN: [&str; 7] = [
     "request.required.acks",
     "delivery.timeout.ms",
     "message.send.max.retries",
     "retries",
     "transactional.id",
+    "max.in.flight",
+    // The sink places events itself, as Kafka's own clients do: it has to know which is the first in a
+    // partition.
+    "partitioner",
 ];
 
 /// Better defaults than librdkafka's for this use; properties override them.
-const DEFAULTS: [(&str, &str); 7] = [
+const DEFAULTS: [(&str, &str); 5] = [
     // The sink's own queue is the bound.
     ("queue.buffering.max.messages", "0"),
     ("queue.buffering.max.kbytes", "2147483647"),
     // A device waits for its acknowledgement.
     ("linger.ms", "1"),
     ("compression.type", "lz4"),
-    // As Kafka's own clients place keys.
-    ("partitioner", "murmur2_random"),
     ("reconnect.backoff.max.ms", "5000"),
-    // Brokers take a batch behind one that failed, if it is the first they see of the producer in
-    // that partition; librdkafka then takes the one that failed for stored, and it is lost.
-    ("max.in.flight.requests.per.connection", "1"),
 ];
 
 /// Other names that librdkafka knows for the defaults.
-const ALIASES: [(&str, &str); 3] = [
+const ALIASES: [(&str, &str); 2] = [
     ("queue.buffering.max.ms", "linger.ms"),
     ("compression.codec", "compression.type"),
-    ("max.in.flight", "max.in.flight.requests.per.connection"),
 ];
 
 /// librdkafka's default of `batch.size`.
@@ -141,11 +142,6 @@ impl KafkaOptions {
             queue_bytes: DEFAULT_QUEUE_BYTES,
             spill: None,
         })
-    }
-
-    /// Whether nothing is configured that says to which partition an event goes.
-    pub(super) fn leaves_places_to_us(&self) -> bool {
-        !self.properties.contains_key("partitioner")
     }
 
     /// The configured size of batches, in bytes.

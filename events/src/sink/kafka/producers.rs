@@ -39,8 +39,6 @@ struct Maker {
     config: ClientConfig,
     shared: Arc<Shared>,
     limits: Limits,
-    /// Which partition an event goes to is not configured.
-    places: bool,
 }
 
 struct Running {
@@ -51,12 +49,11 @@ struct Running {
 
 impl Producers {
     /// Connects to nothing yet.
-    pub(super) fn new(config: ClientConfig, watch: Watch, limits: Limits, places: bool) -> Self {
+    pub(super) fn new(config: ClientConfig, watch: Watch, limits: Limits) -> Self {
         let maker = Maker {
             config,
             shared: Arc::new(Shared::new(watch)),
             limits,
-            places,
         };
         Self {
             maker,
@@ -176,7 +173,7 @@ impl Maker {
                     .set("enable.gapless.guarantee", "false");
             }
         }
-        let placement = self.places.then(|| Placement::new(Instant::now()));
+        let placement = Placement::new(Instant::now());
         let reports = Reports::new(&self.shared, &self.limits, placement, batch_bytes);
         let fate = reports.fate();
         Ok(Running {
@@ -194,9 +191,7 @@ impl Running {
     }
 
     fn forget_old(&self, now: Instant) {
-        if let Some(placement) = self.producer.client().context().placement() {
-            placement.forget_old(now);
-        }
+        self.producer.client().context().placement().forget_old(now);
     }
 
     /// Nobody needs it any more. Brokers would end its connection, which passes for an outage.

@@ -27,8 +27,7 @@ pub(super) struct Reports {
     shared: Arc<Shared>,
     limits: Limits,
     fate: Arc<Fate>,
-    /// `None`: librdkafka places events, as it is configured.
-    placement: Option<Placement>,
+    placement: Placement,
     /// How large batches of this producer are, in bytes; `None`: each message is one.
     batch_bytes: Option<usize>,
 }
@@ -86,7 +85,7 @@ impl Reports {
     pub(super) fn new(
         shared: &Arc<Shared>,
         limits: &Limits,
-        placement: Option<Placement>,
+        placement: Placement,
         batch_bytes: Option<usize>,
     ) -> Self {
         Self {
@@ -102,8 +101,8 @@ impl Reports {
         Arc::clone(&self.fate)
     }
 
-    pub(super) fn placement(&self) -> Option<&Placement> {
-        self.placement.as_ref()
+    pub(super) fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// What became of a message that brokers, or the producer, did not take.
@@ -177,16 +176,15 @@ impl ProducerContext<Placement> for Reports {
     type DeliveryOpaque = Box<Sent>;
 
     fn get_custom_partitioner(&self) -> Option<&Placement> {
-        self.placement()
+        Some(&self.placement)
     }
 
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         let Sent { ticket, bytes } = *sent;
         let outcome = match result {
             Ok(message) => {
-                if let Some(placement) = &self.placement {
-                    placement.was_taken(message.topic(), message.partition());
-                }
+                self.placement
+                    .was_taken(message.topic(), message.partition());
                 Outcome::Accepted
             }
             Err((error, message)) => self.judge(error, message, bytes),

@@ -8,6 +8,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::BaseProducer;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -95,14 +96,31 @@ fn a_topic_that_no_broker_would_take_is_refused() {
 #[test]
 fn a_property_overrides_a_default_under_each_of_its_names() {
     let topic = Template::parse("events").unwrap();
-    let properties = [("compression.codec", "zstd"), ("max.in.flight", "5")];
+    let properties = [
+        ("compression.codec", "zstd"),
+        ("queue.buffering.max.ms", "7"),
+    ];
     let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let options = KafkaOptions::new(topic, properties.into()).unwrap();
     let config = options.client_config();
     assert_eq!(config.get("compression.type"), Some("zstd"));
     assert_eq!(config.get("compression.codec"), None);
-    let in_flight = "max.in.flight.requests.per.connection";
-    assert_eq!(config.get(in_flight), Some("5"));
+    assert_eq!(config.get("linger.ms"), Some("7"));
+}
+
+#[test]
+fn what_the_promise_rests_on_cannot_be_set_otherwise() {
+    for name in [
+        "acks",
+        "partitioner",
+        "max.in.flight",
+        "max.in.flight.requests.per.connection",
+    ] {
+        let topic = Template::parse("events").unwrap();
+        let properties = BTreeMap::from([(name.to_owned(), "1".to_owned())]);
+        let error = KafkaOptions::new(topic, properties).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
 }
 
 /// What one partition of a mock cluster holds, as payloads in order.
@@ -164,7 +182,7 @@ fn mock_sink_with(brokers: &str, more: &[(&str, &str)]) -> Remote {
     .unwrap()
 }
 
-/// Kafka's own clients, and librdkafka by this name, place them there.
+/// Kafka's own clients, and librdkafka by that name, place them there.
 #[test]
 fn events_go_to_the_partitions_that_kafkas_clients_put_their_keys_into() {
     const PARTITIONS: i32 = 97;
@@ -173,15 +191,22 @@ fn events_go_to_the_partitions_that_kafkas_clients_put_their_keys_into() {
     cluster.create_topic("events", PARTITIONS, 1).unwrap();
     let brokers = cluster.bootstrap_servers();
     let sink = mock_sink(&brokers);
-    let same = mock_sink_with(&brokers, &[("partitioner", "murmur2_random")]);
+    let same: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .set("partitioner", "murmur2_random")
+        .create()
+        .unwrap();
     for number in 0..NAMES {
         let name = "é".repeat(number % 3) + &"x".repeat(number);
-        for sink in [&sink, &same] {
-            let mut connection = Connection::new("app", &name);
-            connection.publish(sink, "temp", number.to_string().as_bytes());
-            connection.recorder.wait_accepted(1);
-        }
+        let payload = number.to_string();
+        let mut connection = Connection::new("app", &name);
+        connection.publish(&sink, "temp", payload.as_bytes());
+        connection.recorder.wait_accepted(1);
+        let key = connection.partition_key();
+        let record = BaseRecord::to("events").key(key).payload(&payload);
+        same.send(record).map_err(|(error, _)| error).unwrap();
     }
+    same.flush(Duration::from_secs(30)).unwrap();
     let mut found = read(&brokers, "events", 0..PARTITIONS, 2 * NAMES);
     found.sort_unstable();
     assert_eq!(found.len(), 2 * NAMES);
