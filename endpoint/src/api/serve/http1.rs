@@ -9,8 +9,9 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutStream;
 
-use super::{MOST_HEAD, patience::Patient};
+use super::MOST_HEAD;
 use crate::connection::BoxStream;
 
 /// Answers requests until the client leaves, is silent for `patience` or takes nothing of an answer for
@@ -22,7 +23,9 @@ pub(super) async fn answer(
     patience: Duration,
 ) -> hyper::Result<()> {
     // Unlike that of a head, hyper has no time-out of an answer.
-    let stream = Patient::new(stream, patience);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(patience));
+    let stream = Box::pin(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(patience)

@@ -3,12 +3,10 @@
 //! devices need.
 //!
 //! - `http1`: HTTP/1.1, all that there is without TLS;
-//! - `http2`: HTTP/2, which is agreed on in the TLS handshake;
-//! - `patience`: with clients that do not take what they asked for.
+//! - `http2`: HTTP/2, which is agreed on in the TLS handshake.
 
 mod http1;
 mod http2;
-mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +25,7 @@ use crate::listener::tls::{HttpStream, HttpTls};
 const MOST_CONNECTIONS: usize = 1_024;
 /// From the start of a connection, or the end of an answer, to the next request's complete head.
 /// Idle connections are closed by it, too, and those whose client takes nothing of an answer.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Request line and header fields, together.
 const MOST_HEAD: u16 = u16::MAX;
 /// After a failed accept, as when there are no file descriptors left.
@@ -46,7 +44,7 @@ pub async fn serve(
     let service = Service {
         tls,
         router,
-        head_timeout: HEAD_TIMEOUT,
+        patience: PATIENCE,
     };
     service.run(listener, end, failed).await;
 }
@@ -56,7 +54,7 @@ pub async fn serve(
 struct Service {
     tls: Option<HttpTls>,
     router: Router,
-    head_timeout: Duration,
+    patience: Duration,
 }
 
 impl Service {
@@ -98,8 +96,8 @@ impl Service {
         };
         let served = match opened {
             Some(HttpStream { stream, is_http_2 }) => match is_http_2 {
-                true => http2::answer(stream, self.router, end, self.head_timeout).await,
-                false => http1::answer(stream, self.router, end, self.head_timeout).await,
+                true => http2::answer(stream, self.router, end, self.patience).await,
+                false => http1::answer(stream, self.router, end, self.patience).await,
             },
             None => Ok(()),
         };

@@ -9,7 +9,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A server whose answers wait for the word.
 async fn waiting_server(
-    head_timeout: Duration,
+    patience: Duration,
 ) -> (
     std::net::SocketAddr,
     watch::Sender<bool>,
@@ -28,7 +28,7 @@ async fn waiting_server(
     let service = Service {
         tls: None,
         router,
-        head_timeout,
+        patience,
     };
     tokio::spawn(service.run(listener, ended, |_| {}));
     (address, answer, end)
@@ -36,7 +36,7 @@ async fn waiting_server(
 
 #[tokio::test]
 async fn a_request_that_is_being_answered_survives_the_end() {
-    let (address, answer, end) = waiting_server(HEAD_TIMEOUT).await;
+    let (address, answer, end) = waiting_server(PATIENCE).await;
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(REQUEST).await.unwrap();
     // The handler is at work once its receiver was cloned from the router's.
@@ -53,7 +53,7 @@ async fn a_request_that_is_being_answered_survives_the_end() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_by_the_end() {
-    let (address, answer, end) = waiting_server(HEAD_TIMEOUT).await;
+    let (address, answer, end) = waiting_server(PATIENCE).await;
     answer.send_replace(true);
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(REQUEST).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_client_that_takes_nothing_of_what_it_asked_for_is_left() {
 
 #[tokio::test]
 async fn the_end_lets_an_http_2_client_go_that_does_not_confirm_it() {
-    let (mut client, end) = http2_client(10, HEAD_TIMEOUT);
+    let (mut client, end) = http2_client(10, PATIENCE);
     client.write_all(&preface(65_535)).await.unwrap();
     end.send_replace(true);
     frames(&mut client).await;
@@ -172,7 +172,7 @@ fn http1_client(length: usize) -> (DuplexStream, tokio::task::JoinHandle<hyper::
     let (client, server) = tokio::io::duplex(64);
     let served = tokio::spawn(async move {
         let (_end, ended) = watch::channel(false);
-        http1::answer(Box::new(server), router, ended, HEAD_TIMEOUT).await
+        http1::answer(Box::new(server), router, ended, PATIENCE).await
     });
     (client, served)
 }
@@ -181,7 +181,7 @@ fn http1_client(length: usize) -> (DuplexStream, tokio::task::JoinHandle<hyper::
 async fn a_client_of_http_1_that_takes_nothing_of_its_answer_is_left() {
     let (mut client, served) = http1_client(1_000_000);
     client.write_all(REQUEST).await.unwrap();
-    let left = timeout(HEAD_TIMEOUT * 2, served).await;
+    let left = timeout(PATIENCE * 2, served).await;
     assert!(left.expect("an end of it").unwrap().is_err());
 }
 
@@ -191,7 +191,7 @@ async fn a_client_of_http_1_that_takes_its_answer_slowly_gets_all_of_it() {
     client.write_all(REQUEST).await.unwrap();
     let mut taken = Vec::new();
     while !taken.ends_with(&[b'x'; 10_000]) {
-        tokio::time::sleep(HEAD_TIMEOUT / 2).await;
+        tokio::time::sleep(PATIENCE / 2).await;
         let mut piece = [0; 1_000];
         let count = client.read(&mut piece).await.unwrap();
         assert_ne!(count, 0, "left behind {} bytes", taken.len());
