@@ -1,9 +1,10 @@
 //! The process's own log, on standard error, and its level, which can be changed while it runs; lines
-//! that come again and again are bounded (`repeats`).
+//! that come again and again are bounded (`repeats`), or said once (`trouble`).
 //!
 //! There is one log in a process, as there is one standard error: what belongs to it is static.
 
 mod repeats;
+mod trouble;
 
 use std::{
     io::{self, IsTerminal as _},
@@ -18,6 +19,7 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat};
 
 use repeats::Repeats;
+pub use trouble::Trouble;
 
 /// Set once, when the log is started.
 static LOG: OnceLock<Log> = OnceLock::new();

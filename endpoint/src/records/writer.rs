@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::database::Database;
 use super::{Epoch, RecordError, SessionRecord};
+use crate::log::Trouble;
 
 /// Most records that one transaction writes, and most that it removes: it bounds how long the first of
 /// them waits.
@@ -49,16 +50,22 @@ struct Group {
 pub(super) fn run(mut database: Database, orders: &Receiver<Order>) {
     let mut group = Group::default();
     let mut pace = Pace::at_once(Instant::now());
+    let mut trouble = Trouble::default();
     loop {
         group.collect(orders, &pace);
         pace = Pace::after(Instant::now());
         let failed = match database.commit(group.records(), group.forgets()) {
             Ok(()) => {
+                if trouble.is_over() {
+                    tracing::info!("session records are written again");
+                }
                 group.committed();
                 false
             }
             Err(error) => {
-                tracing::error!(%error, "session records cannot be written");
+                if trouble.is_news(&error) {
+                    tracing::error!(%error, "session records cannot be written");
+                }
                 group.failed(&error);
                 if let Err(error) = database.reconnect() {
                     tracing::debug!(%error, "session records cannot be opened again");

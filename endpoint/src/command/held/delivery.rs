@@ -19,6 +19,7 @@ use crate::command::{
     Command, CommandError, CommandHub, CommandReport, CommandRequest, HeldReport, Lifetime, Outcome,
 };
 use crate::connection::Link;
+use crate::log::Trouble;
 
 /// Between two looks for what has expired, and for what failed for reasons of our own.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -112,17 +113,21 @@ impl Desks {
 
 /// Drops what has expired, and tries again what failed for reasons of our own, for ever.
 pub async fn sweep(hub: Arc<CommandHub>) {
-    let mut works = true;
+    let mut trouble = Trouble::default();
     loop {
         sleep(SWEEP).await;
-        let expired = hub.held.expire().await;
-        match &expired {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "held commands expired"),
-            Err(error) if works => tracing::error!(%error, "held commands cannot expire"),
+        match hub.held.expire().await {
+            Ok(count) => {
+                trouble.is_over();
+                if count > 0 {
+                    tracing::info!(count, "held commands expired");
+                }
+            }
+            Err(error) if trouble.is_news(&error) => {
+                tracing::error!(%error, "held commands cannot expire");
+            }
             Err(_) => {}
         }
-        works = expired.is_ok();
         for key in hub.held.desks.take_retry(MOST_RETRIED) {
             hub.open_desk(key);
         }
