@@ -39,7 +39,6 @@ use access::Rules;
 use guard::Guard;
 
 pub use command::HeldEntry;
-pub(crate) use command::held_page;
 pub use connections::ConnectionEntry;
 pub(crate) use connections::connection_page;
 pub use serve::serve;

@@ -59,8 +59,8 @@ pub use offer::Reach;
 use peers::Peers;
 use pulse::Pulse;
 pub use standing::Standing;
+pub use wire::ConnectionPage;
 use wire::{Appeared, META};
-pub use wire::{ConnectionPage, HeldPage};
 
 /// How long another instance may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);

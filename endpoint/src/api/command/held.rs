@@ -11,18 +11,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::cluster::{HeldPage, Missing};
+use crate::cluster::Missing;
 use crate::command::held::{HeldCommand, Revocation};
 use crate::command::{CommandError, rfc3339};
 use crate::server::Shared;
 
 use super::{Api, ApiError, ErrorBody, incomplete, input::Segments};
-
-/// Bytes of a page that goes from one instance to another, about: a message of NATS holds four times as
-/// many.
-const PAGE: usize = 256 << 10;
-/// What one command takes of it beside its texts.
-const ENTRY: usize = 256;
 
 /// A command that waits for its device.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -53,7 +47,8 @@ pub struct HeldEntry {
 }
 
 impl HeldEntry {
-    fn of(command: HeldCommand, instance: &str) -> Self {
+    /// As an instance of this name holds it.
+    pub(crate) fn of(command: HeldCommand, instance: &str) -> Self {
         let HeldCommand { id, created, held } = command;
         Self {
             id: id.to_string(),
@@ -64,11 +59,6 @@ impl HeldEntry {
             expires: rfc3339(held.expires),
             instance: instance.to_owned(),
         }
-    }
-
-    fn length(&self) -> usize {
-        let content_type = self.content_type.as_ref().map_or(0, String::len);
-        ENTRY + self.command.len() + content_type
     }
 }
 
@@ -116,36 +106,6 @@ async fn held_here(
     Ok(held
         .map(|held| HeldEntry::of(held, &shared.instance))
         .collect())
-}
-
-/// Some of the commands that are held here for a device, above a number.
-pub(crate) async fn held_page(
-    shared: &Shared,
-    application: &str,
-    device: &str,
-    after: Option<i64>,
-) -> Result<HeldPage, CommandError> {
-    let mut left = PAGE;
-    let mut page = HeldPage {
-        held: Vec::new(),
-        more_after: None,
-    };
-    let mut last = None;
-    for held in shared.hub.held(application, device).await? {
-        let id = held.id;
-        if after.is_some_and(|after| id <= after) {
-            continue;
-        }
-        let entry = HeldEntry::of(held, &shared.instance);
-        left = left.saturating_sub(entry.length());
-        if left == 0 && last.is_some() {
-            page.more_after = last;
-            break;
-        }
-        page.held.push(entry);
-        last = Some(id);
-    }
-    Ok(page)
 }
 
 /// All lists as one, by the time of the hand-in; no list's own order, in which it is delivered, is

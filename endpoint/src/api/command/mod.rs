@@ -12,7 +12,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::command::CommandError;
 
 pub use held::HeldEntry;
-pub(crate) use held::held_page;
 
 use super::{
     Api,

@@ -23,6 +23,7 @@ use super::wire::{
 use super::{ANSWER, Cluster};
 use crate::api::connection_page;
 use crate::command::SessionReport;
+use crate::log::Trouble;
 use crate::server::Shared;
 
 /// Devices that have subscribed elsewhere for which the registry may be asked at once.
@@ -35,16 +36,18 @@ pub async fn run(cluster: Arc<Cluster>, shared: Arc<Shared>) {
     // Ends with this task; it goes on whether or not there is a line.
     let mut beating = JoinSet::new();
     beating.spawn(beat(Arc::clone(&cluster)));
-    // Why the last attempt failed: said once, however often it is tried.
-    let mut away = None;
+    let mut trouble = Trouble::default();
     loop {
-        let ended = session(&cluster, &shared).await.err();
-        match &ended {
-            None => tracing::warn!("the line to the other instances ended"),
-            Some(_) if ended == away => {}
-            Some(error) => tracing::warn!(error, "the other instances cannot be reached"),
+        match session(&cluster, &shared).await {
+            Ok(()) => {
+                trouble.is_over();
+                tracing::warn!("the line to the other instances ended");
+            }
+            Err(error) if trouble.is_news(&error) => {
+                tracing::warn!(error, "the other instances cannot be reached");
+            }
+            Err(_) => {}
         }
-        away = ended;
         sleep(RETRY).await;
     }
 }

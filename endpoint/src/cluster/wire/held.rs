@@ -24,11 +24,11 @@ pub(in crate::cluster) struct HeldQuestion {
 
 /// Some of what an instance holds for a device, oldest first.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct HeldPage {
+pub(in crate::cluster) struct HeldPage {
     /// The commands.
-    pub held: Vec<HeldEntry>,
+    pub(in crate::cluster) held: Vec<HeldEntry>,
     /// There are more, above this number.
-    pub more_after: Option<i64>,
+    pub(in crate::cluster) more_after: Option<i64>,
 }
 
 /// Revoke a command, if its number is yours. The answer is a

@@ -16,8 +16,7 @@ use crate::api::ConnectionEntry;
 use crate::command::{CommandError, CommandRequest, Lifetime, UserProperty};
 use crate::connection::Identity;
 use crate::records::Epoch;
-pub use held::HeldPage;
-pub(super) use held::{HeldQuestion, Holds, RevokeQuestion};
+pub(super) use held::{HeldPage, HeldQuestion, Holds, RevokeQuestion};
 pub(super) use report::{Report, ReportMeta};
 
 /// The header that carries the object of a message whose payload is a command's or an answer's.
