@@ -38,7 +38,7 @@ impl<S: Stream> Live<S> {
             && let Some(first) = rest.first()
         {
             let blocked = match publish_qos(*first) {
-                Some(QoS::AtMostOnce) => self.is_ahead(room, now),
+                Some(QoS::AtMostOnce) => self.holds_back(room, now),
                 Some(_) => !room,
                 None => false,
             };

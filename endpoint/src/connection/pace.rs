@@ -35,8 +35,9 @@ impl Pace {
 }
 
 impl<S: Stream> Live<S> {
-    /// Whether the next publish at QoS 0 has to wait for the sinks; `room`: they have room.
-    pub(super) fn is_ahead(&mut self, room: bool, now: Time) -> bool {
+    /// Whether the next publish at QoS 0 has to wait for the sinks; `room`: they have room. If they have
+    /// caught up, the mark moves on.
+    pub(super) fn holds_back(&mut self, room: bool, now: Time) -> bool {
         if self.pace.bytes < MOST {
             return false;
         }

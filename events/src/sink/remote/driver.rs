@@ -1,7 +1,6 @@
 //! The loop of a remote sink's thread.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,11 +10,10 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::courier::{Answer, Courier, Outcome, Ticket};
-use super::lane::{Lane, LaneKey};
+use super::lane::{Lane, LaneKey, shard};
 use super::ledger::Ledger;
 use super::spool::Spool;
 use super::valve::{Accounts, SLOW};
-use crate::record::Record;
 use crate::sink::Refusal;
 use crate::sink::queue::{Demand, Intake, Parcel};
 
@@ -395,15 +393,4 @@ fn tell_refused(parcel: &Parcel, refusal: Refusal) {
     parcel
         .completion
         .refused(parcel.slot, parcel.sequence, refusal);
-}
-
-/// Which of its application's lanes an event belongs to: all of one sender to the same.
-fn shard(parcel: &Parcel, lanes: u16) -> u16 {
-    if lanes <= 1 {
-        return 0;
-    }
-    let record = Record::read(&parcel.event);
-    let key = record.map_or("", |record| record.get("partitionkey"));
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-    u16::try_from(hash % u64::from(lanes)).unwrap_or_default()
 }

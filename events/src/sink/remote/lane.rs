@@ -1,12 +1,14 @@
 //! Events that must stay in order among themselves: what waits, what is under way, and trouble.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::record::Record;
 use crate::sink::queue::Parcel;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -376,4 +378,15 @@ impl Lane {
             self.waiting.insert(place, event);
         }
     }
+}
+
+/// Which of its application's lanes an event belongs to: all of one sender to the same.
+pub(super) fn shard(parcel: &Parcel, lanes: u16) -> u16 {
+    if lanes <= 1 {
+        return 0;
+    }
+    let record = Record::read(&parcel.event);
+    let key = record.map_or("", |record| record.get("partitionkey"));
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+    u16::try_from(hash % u64::from(lanes)).unwrap_or_default()
 }
