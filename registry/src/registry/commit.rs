@@ -18,8 +18,9 @@ use crate::store::{
 };
 use crate::verify::Busy;
 
-/// Times that a write starts over because another process wrote in between.
-const ATTEMPTS: usize = 8;
+/// Times that a write starts over because another process wrote in between. Of two processes that write
+/// the same all the time, each loses half of its attempts: as many in a row it never loses.
+const ATTEMPTS: usize = 32;
 /// Documents that a worker prepares in one go: few enough that those of others come in between.
 const CHUNK: usize = 16;
 
