@@ -61,19 +61,27 @@ impl Attributes {
     }
 }
 
-/// The same messages by the client library alone, each with an id of its own.
-pub(super) fn send(system: &str, address: &str, events: u64) {
+/// The client library alone, ready to send so many messages.
+pub(super) fn open(system: &str, address: &str) -> Box<dyn FnOnce(u64)> {
     let runtime = Runtime::new().unwrap();
+    let address = address.to_owned();
     match system {
-        "kafka" => kafka(address, events),
-        "nats" => runtime.block_on(nats(address, events)),
-        "mqtt" => runtime.block_on(mqtt(address, events)),
-        _ => runtime.block_on(http(address, events)),
+        // Its start takes a second, which is none of the messages'.
+        "kafka" => {
+            let producer = kafka_producer(&address);
+            send_to_kafka(&producer, 1);
+            Box::new(move |events| send_to_kafka(&producer, events))
+        }
+        "nats" => Box::new(move |events| runtime.block_on(nats(&address, events))),
+        "mqtt" => Box::new(move |events| runtime.block_on(mqtt(&address, events))),
+        _ => Box::new(move |events| runtime.block_on(http(&address, events))),
     }
 }
 
-fn kafka(address: &str, events: u64) {
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+type KafkaProducer = ThreadedProducer<DefaultProducerContext>;
+
+fn kafka_producer(address: &str) -> KafkaProducer {
+    ClientConfig::new()
         .set("bootstrap.servers", address)
         .set("enable.idempotence", "true")
         .set("acks", "all")
@@ -81,7 +89,11 @@ fn kafka(address: &str, events: u64) {
         .set("compression.type", "lz4")
         .set("queue.buffering.max.messages", KAFKA_WINDOW.to_string())
         .create()
-        .unwrap();
+        .unwrap()
+}
+
+/// Each with an id of its own.
+fn send_to_kafka(producer: &KafkaProducer, events: u64) {
     let mut attributes = Attributes::new();
     for _ in 0..events {
         let (key, _, all) = attributes.next();

@@ -61,7 +61,8 @@ fn main() {
         results[0].push(measure(events, || through(&sink, events)));
         sink.close(Duration::from_secs(10)).unwrap();
         drop(sink);
-        results[1].push(measure(events, || bare::send(system, address, events)));
+        let bare = bare::open(system, address);
+        results[1].push(measure(events, || bare(events)));
     }
     for (name, results) in ["sink", "bare"].iter().zip(&mut results) {
         println!(
