@@ -65,15 +65,21 @@ fn without_nats_under_load_log_ins_ends_and_commands_go_on() {
     recovery.end("an outage of NATS under load");
 }
 
-#[test]
-fn on_a_line_that_fell_silent_log_ins_ends_and_commands_go_on_until_it_is_noticed() {
-    let world = World::new();
+/// An instance whose way to NATS can be cut by itself.
+fn behind_a_relay(world: &World) -> (Server, Relay) {
     let port = ports::free();
     let relay = Relay::start(port, world.fleet.nats.port());
     let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
     let one = world
         .builder_at("one", &far)
         .start_with("app", &shared_devices());
+    (one, relay)
+}
+
+#[test]
+fn on_a_line_that_fell_silent_log_ins_ends_and_commands_go_on_until_it_is_noticed() {
+    let world = World::new();
+    let (one, relay) = behind_a_relay(&world);
     let two = world.builder("two").start();
     await_other(&one);
     await_other(&two);
@@ -103,12 +109,7 @@ fn await_word(server: &Server, mark: usize, word: &str, others: &[&str]) {
 #[test]
 fn one_of_three_that_is_cut_off_from_nats_goes_on_alone_and_the_others_without_it() {
     let world = World::new();
-    let port = ports::free();
-    let relay = Relay::start(port, world.fleet.nats.port());
-    let far = format!("[cluster]\nservers = [\"nats://127.0.0.1:{port}\"]");
-    let one = world
-        .builder_at("one", &far)
-        .start_with("app", &shared_devices());
+    let (one, relay) = behind_a_relay(&world);
     let (two, three) = (world.builder("two").start(), world.builder("three").start());
     let each = [
         (&one, ["two", "three"]),

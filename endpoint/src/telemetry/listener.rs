@@ -109,6 +109,7 @@ mod tests {
         assert_eq!(seldom.ask(6 + QUIET), None);
         assert_eq!(seldom.ask(6 + 3 * QUIET), Some(Line { left_out: 1 }));
     }
+
     #[test]
     fn failures_of_an_accept_loop_are_all_counted_and_seldom_logged() {
         let telemetry = Telemetry::new().unwrap();
