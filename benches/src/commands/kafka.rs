@@ -37,7 +37,8 @@ pub(super) fn senders(spec: &Spec) -> Result<Vec<Box<dyn Sender>>> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", spec.server.clone().unwrap_or_default());
     let mut produce = config.clone();
-    produce.set("linger.ms", "0");
+    // As librdkafka has it: a request for each command would measure the broker.
+    produce.set("linger.ms", "5");
     let producer: Producer = produce.create().map_err(failed)?;
     let producer = Arc::new(producer);
     config.set("group.id", "landfall-load");

@@ -63,7 +63,7 @@ pub(crate) struct Spec {
     #[arg(long, value_name = "NAME", default_value = "outcomes")]
     pub outcomes: String,
     /// Commands at the same time
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub workers: u16,
     /// Bytes of a command's payload
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16))]
