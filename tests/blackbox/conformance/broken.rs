@@ -1,30 +1,21 @@
 //! The codec's cases of refused packets, sent by a client that is logged in or is about to.
 
-use landfall_protocol::Version as Of;
-
-use super::script::{Script, Step};
+use super::script::{Script, Step, of};
 use crate::case::{self, Case, Expected, Sender};
-use crate::wire::Version;
 
-/// A script for each of them.
-pub(super) fn scripts() -> Vec<Script> {
-    case::all().iter().filter_map(script).collect()
+/// A script for each of those that are refused whatever the maximum, or with one of these.
+pub(super) fn scripts(maximums: &[u32]) -> Vec<Script> {
+    let cases = case::all();
+    let cases = cases.iter();
+    let cases = cases.filter(|case| maximums.contains(&case.maximum));
+    cases.filter_map(script).collect()
 }
 
 fn script(case: &Case) -> Option<Script> {
     let Expected::Refused(error) = &case.expected else {
         return None;
     };
-    // What has not arrived whole, and is no error yet, is waited for; a limit of the case's own is not
-    // that of the server.
-    if case.maximum != u32::MAX {
-        return None;
-    }
-    let version = match case.version {
-        Of::V31 => Version::V31,
-        Of::V311 => Version::V311,
-        Of::V5 => Version::V5,
-    };
+    let version = of(case.version);
     let closed = || Step::Server("closed".to_owned());
     let (connect, steps) = match case.sender {
         Sender::Server => return None,

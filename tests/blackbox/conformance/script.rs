@@ -90,6 +90,27 @@ fn script(name: &str, version: &str, steps: &[(&str, &str)]) -> Script {
     script
 }
 
+/// The version, as the wire's client has it.
+pub(super) fn of(version: landfall_protocol::Version) -> Version {
+    match version {
+        landfall_protocol::Version::V31 => Version::V31,
+        landfall_protocol::Version::V311 => Version::V311,
+        landfall_protocol::Version::V5 => Version::V5,
+    }
+}
+
+/// The CONNECT of a device that is let in.
+pub(super) fn log_in(version: Version) -> Vec<u8> {
+    let login = "C2 003C 5({}) \"dev\" $login";
+    let head = "10 * 3.1(\"MQIsdp\" 03) 3.1.1(\"MQTT\" 04) 5(\"MQTT\" 05)";
+    let name = match version {
+        Version::V31 => "3.1",
+        Version::V311 => "3.1.1",
+        Version::V5 => "5",
+    };
+    bytes(&format!("{head} {login}"), name)
+}
+
 fn version(name: &str) -> Version {
     match name {
         "3.1" => Version::V31,
@@ -111,16 +132,8 @@ impl Script {
     /// Sends what is to be sent and compares what is told.
     pub(super) fn run(&self, peer: &Peer<'_>, way: Way, arrival: Arrival) -> Result<(), Failure> {
         let mut client = peer.open(way, self.version);
-        let connect = self.connect.clone().unwrap_or_else(|| {
-            let login = "C2 003C 5({}) \"dev\" $login";
-            let head = "10 * 3.1(\"MQIsdp\" 03) 3.1.1(\"MQTT\" 04) 5(\"MQTT\" 05)";
-            let name = match self.version {
-                Version::V31 => "3.1",
-                Version::V311 => "3.1.1",
-                Version::V5 => "5",
-            };
-            bytes(&format!("{head} {login}"), name)
-        });
+        let connect = self.connect.clone();
+        let connect = connect.unwrap_or_else(|| log_in(self.version));
         let mut expected: Vec<&str> = Vec::new();
         if self.connect.is_none() {
             expected.push("CONNACK 00");
@@ -183,7 +196,8 @@ fn check(client: &mut Client, expected: &[&str]) -> Result<(), Failure> {
     })
 }
 
-fn describe(packet: &Packet, version: Version) -> String {
+/// What a script calls a packet of the server.
+pub(super) fn describe(packet: &Packet, version: Version) -> String {
     let with_id = |name: &str| match packet.reason() {
         0 => format!("{name} {}", packet.id()),
         reason => format!("{name} {} {reason:02X}", packet.id()),
