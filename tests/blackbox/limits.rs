@@ -1,6 +1,6 @@
 //! Limits: what a connection, and all of them together, may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::Server;
 use crate::harness::documents::{APP, password, user};
@@ -214,10 +214,92 @@ fn flood(server: &Server, publishes: usize) -> Client {
 }
 
 fn dropped(server: &Server) -> u64 {
+    counted(server, "landfall_publishes_dropped_total ")
+}
+
+fn counted(server: &Server, counter: &str) -> u64 {
     let metrics = server.ops().get("/metrics").text();
     let mut lines = metrics.lines();
-    let count = lines.find_map(|line| line.strip_prefix("landfall_publishes_dropped_total "));
+    let count = lines.find_map(|line| line.strip_prefix(counter));
     count.unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_client_publishes_no_faster_than_it_may_and_nothing_of_it_is_lost() {
+    let server = Server::builder()
+        .settings("[limits]\npublish_rate = 100")
+        .start_shared();
+    for (version, qos) in [
+        (Version::V311, 0),
+        (Version::V311, 1),
+        (Version::V5, 0),
+        (Version::V5, 1),
+    ] {
+        let mut client = Client::accepted(&server, &connect(version, "fast"));
+        let before = server.published(APP).len();
+        let start = Instant::now();
+        for id in 1..=250 {
+            client.send(&Publish::new("t", b"1").qos(qos, id).encode(version));
+            // The window of MQTT 5 is 100.
+            if qos == 1 && (id == 100 || id == 200) {
+                (0..100).for_each(|_| assert_eq!(client.expect(kind::PUBACK).reason(), 0));
+            }
+        }
+        if qos == 1 {
+            (0..50).for_each(|_| assert_eq!(client.expect(kind::PUBACK).reason(), 0));
+        }
+        client.ping();
+        // A second's worth at once, and the rest at the rate.
+        let took = start.elapsed();
+        assert!(
+            took >= Duration::from_millis(1_450),
+            "{version:?}, {qos}: {took:?}"
+        );
+        assert_eq!(
+            server.published(APP).len() - before,
+            250,
+            "{version:?}, {qos}"
+        );
+        client.disconnect();
+    }
+    assert!(counted(&server, "landfall_publish_rate_waits_total ") >= 4);
+    let line = "a client publishes faster than limits.publish_rate";
+    let lines = server.log().lines();
+    assert_eq!(
+        lines.iter().filter(|logged| logged.contains(line)).count(),
+        4
+    );
+}
+
+#[test]
+fn a_client_publishes_no_more_bytes_than_it_may_and_packets_of_any_size() {
+    let server = Server::builder()
+        .settings("[limits]\npublish_byte_rate = \"10KiB\"")
+        .start_shared();
+    let mut client = Client::accepted(&server, &connect(Version::V5, "fast"));
+    let start = Instant::now();
+    // The third waits until what the first two took is less than a second's, the fourth as long again.
+    for _ in 0..3 {
+        client.send(&Publish::new("t", &[b'1'; 8 << 10]).encode(Version::V5));
+    }
+    client.send(&Publish::new("t", &[b'1'; 40 << 10]).encode(Version::V5));
+    client.ping();
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(1_350), "{took:?}");
+    assert_eq!(server.published(APP).len(), 4);
+}
+
+#[test]
+fn a_client_that_is_held_back_is_not_taken_for_silent() {
+    let server = Server::builder()
+        .settings("[limits]\npublish_rate = 10")
+        .start_shared();
+    let log_in = connect(Version::V5, "fast").keep_alive(1);
+    let mut client = Client::accepted(&server, &log_in);
+    client.send(&Publish::new("t", b"1").encode(Version::V5).repeat(40));
+    // Behind three seconds of them.
+    client.ping();
+    client.disconnect();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `[limits]`: what one connection, and all of them together, may take.
 
 use std::{
-    num::{NonZeroU16, NonZeroU32, NonZeroUsize},
+    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
     time::Duration,
 };
 
@@ -9,6 +9,7 @@ use landfall_protocol::Limits;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::value;
+use crate::connection::Rates;
 
 /// Bounds of memory and time. They hold for every listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -32,6 +33,13 @@ pub struct LimitsConfig {
     /// 100. MQTT 5 clients are told (Receive Maximum), and a breach closes; 3.x clients are no
     /// longer read from while that many wait.
     pub receive_maximum: NonZeroU16,
+    /// PUBLISH packets a second of one connection, of any QoS, on average; as many may come at once.
+    /// Beyond them the client is read no further until the next may come. Default: any number.
+    /// Danger: a gateway publishes for many devices over one connection.
+    pub publish_rate: Option<NonZeroU32>,
+    /// The same for the bytes of these packets. Default: any number; else at least 1KiB.
+    #[serde(deserialize_with = "publish_byte_rate")]
+    pub publish_byte_rate: Option<NonZeroU64>,
     /// Topic aliases that an MQTT 5 client may set. Default 16; 0 turns them off. Danger: each may
     /// keep a topic of 64KiB in memory, per connection.
     pub topic_alias_maximum: u16,
@@ -116,6 +124,14 @@ impl LimitsConfig {
             acknowledge_refused: self.acknowledge_refused,
         }
     }
+
+    /// What one connection may publish in a second.
+    pub const fn rates(&self) -> Rates {
+        Rates {
+            publishes: self.publish_rate,
+            bytes: self.publish_byte_rate,
+        }
+    }
 }
 
 impl Default for LimitsConfig {
@@ -128,6 +144,8 @@ impl Default for LimitsConfig {
             handshake_timeout: Duration::from_secs(10),
             maximum_packet_size: session.maximum_packet_size,
             receive_maximum: session.receive_maximum,
+            publish_rate: None,
+            publish_byte_rate: None,
             topic_alias_maximum: session.topic_alias_maximum,
             subscriptions: non_zero(100),
             send_maximum: session.send_maximum,
@@ -170,6 +188,13 @@ fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU32,
         .ok()
         .and_then(NonZeroU32::new)
         .ok_or_else(|| D::Error::custom("not a packet size"))
+}
+
+fn publish_byte_rate<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NonZeroU64>, D::Error> {
+    let rate = value::size_within(deserializer, 1 << 10, i64::MAX.unsigned_abs())?;
+    Ok(NonZeroU64::new(rate))
 }
 
 fn held_command_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

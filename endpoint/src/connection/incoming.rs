@@ -38,6 +38,7 @@ impl<S: Stream> Live<S> {
             && let Some(first) = rest.first()
         {
             let blocked = match publish_qos(*first) {
+                Some(_) if self.is_too_fast(now) => true,
                 Some(QoS::AtMostOnce) => self.holds_back(room, now),
                 Some(_) => !room,
                 None => false,
@@ -60,6 +61,7 @@ impl<S: Stream> Live<S> {
             by_type.count(*first);
             match event {
                 Event::Publish(sequence, publish) => {
+                    self.pace.spend(&self.door.rates, size, now);
                     let answered = self.downlink.answer(&publish, &self.uplink);
                     if answered != Answered::No {
                         self.settle_answer(answered, sequence);

@@ -276,10 +276,8 @@ impl<S: Stream> Live<S> {
             let pending = std::mem::take(&mut self.pending);
             let used = self.process(&pending, now, scratch);
             self.keep(pending, used);
-            // Still held without any progress: for the sinks, which ring.
-            return used > 0
-                || !self.held
-                || !(self.wait_for_sinks(now) || self.wait_for_room(now));
+            // Still held without any progress: for what rings.
+            return used > 0 || !self.held || !self.waits(now);
         }
         let mut bytes = std::mem::take(&mut scratch.read);
         let mut read = ReadBuf::new(&mut bytes);
@@ -298,6 +296,11 @@ impl<S: Stream> Live<S> {
         };
         scratch.read = bytes;
         progress
+    }
+
+    /// What is held has to wait.
+    fn waits(&mut self, now: Time) -> bool {
+        self.wait_for_allowance(now) || self.wait_for_sinks(now) || self.wait_for_room(now)
     }
 
     /// Works on what was just read, behind what was left before.

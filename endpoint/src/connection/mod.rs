@@ -43,6 +43,7 @@ mod origins;
 mod owned;
 mod pace;
 mod patience;
+mod rate;
 mod recovering;
 mod registering;
 mod ruling;
@@ -67,6 +68,7 @@ use crate::listener::{Carrier, Peer};
 use crate::server::{Places, Shared};
 
 pub use link::{Identity, Link, Offer};
+pub use rate::Rates;
 pub use recovering::{settle_all, settle_device};
 use scratch::Scratch;
 
@@ -105,6 +107,8 @@ pub struct Door {
     pub transport: Carrier,
     /// Limits of its sessions.
     pub limits: Limits,
+    /// What each of them may publish in a second.
+    pub rates: Rates,
     /// Subscriptions of one connection at most.
     pub subscriptions: usize,
     /// Device and application that clients without credentials become.

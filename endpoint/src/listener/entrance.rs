@@ -96,6 +96,7 @@ impl Entrance {
         let door = Door {
             transport: carrier(config),
             limits: limits.session(),
+            rates: limits.rates(),
             subscriptions: limits.subscriptions.get(),
             anonymous: anonymous.map(|who| (who.device.clone(), who.application.clone())),
             admitted: config.connections.map(|limit| Places::new(limit.get())),

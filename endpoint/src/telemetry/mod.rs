@@ -24,7 +24,7 @@ pub use connection::{
 };
 pub use listener::{AcceptFailures, ConnectionShed, Line, Seldom};
 pub use process::ProcessCollector;
-pub use publish::{PublishRefused, RefusalCause, WillDropped};
+pub use publish::{PublishRefused, PublishesHeldBack, RefusalCause, WillDropped};
 pub use registration::DeviceRegistered;
 pub use sinks::SinkCollector;
 pub use throttle::LogInThrottled;
@@ -51,6 +51,8 @@ pub struct Telemetry {
     pub publishes_taken: IntCounter,
     /// QoS 0 publishes dropped because a sink had no room.
     pub publishes_dropped: IntCounter,
+    /// Waits of connections that published faster than they may.
+    pub publishes_held_back: IntCounter,
     /// Publishes and wills that a rule of their application accepted and forgot.
     pub publishes_forgotten: IntCounter,
     /// Publishes and wills that were not allowed, by cause.
@@ -161,6 +163,10 @@ impl Telemetry {
             publishes_dropped: counter(
                 "landfall_publishes_dropped_total",
                 "QoS 0 publishes dropped because a sink had no room",
+            )?,
+            publishes_held_back: counter(
+                "landfall_publish_rate_waits_total",
+                "Waits of connections that published faster than limits.publish_rate allows",
             )?,
             publishes_forgotten: counter(
                 "landfall_publishes_dropped_by_rule_total",

@@ -95,6 +95,35 @@ impl PublishRefused<'_> {
     }
 }
 
+/// A connection publishes faster than it may, and is read no further for a while.
+pub struct PublishesHeldBack<'a> {
+    /// The connection.
+    pub link: &'a Link,
+    /// The first time; further ones are only counted.
+    pub first: bool,
+}
+
+impl PublishesHeldBack<'_> {
+    /// Counts and logs.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.publishes_held_back.inc();
+        if !self.first {
+            return;
+        }
+        if let Some(line) = telemetry.lines.publishes.ask(Instant::now()) {
+            let who = &self.link.identity;
+            tracing::warn!(
+                application = &*who.application,
+                device = &*who.device,
+                peer = %who.peer,
+                left_out = line.left_out(),
+                "a client publishes faster than limits.publish_rate or publish_byte_rate allows: it is read \
+                 no faster"
+            );
+        }
+    }
+}
+
 /// A will could not be published.
 pub struct WillDropped<'a> {
     /// The connection it belongs to.

@@ -34,6 +34,20 @@ fn a_device_that_floods_with_qos_1_delays_others_by_its_own_window_only() {
 }
 
 #[test]
+fn a_device_that_floods_with_qos_0_delays_nobody_if_its_rate_is_bounded() {
+    let server = server("[limits]\npublish_rate = 5000");
+    let flood = |gate: &Gate| {
+        let mut bad = Client::accepted(&server, &connect(Version::V5, "bad", "bad"));
+        // A kernel wakes a writer when a third of what it keeps has left.
+        setsockopt(&bad.stream(), sockopt::SndBuf, &16_384).unwrap();
+        let publish = Publish::new("flood", &[b'1'; 64]).encode(Version::V5);
+        let bytes = publish.repeat(100);
+        gate.abuse(|| bad.try_send(&bytes).expect("a connection that stays"));
+    };
+    good_device_keeps_its_latency(&server, 2.0, &[&flood]);
+}
+
+#[test]
 fn a_device_that_never_reads_its_commands_delays_nobody() {
     let server = server("");
     let mut deaf = Client::accepted(&server, &connect(Version::V5, "bad", "deaf"));

@@ -172,6 +172,20 @@ pub(super) const LIMITS: Section = Section {
              from while that many wait.",
         },
         Key {
+            names: "`publish_rate`",
+            default: Given::Words("no limit"),
+            meaning: "PUBLISH packets a second of one connection, of any QoS, on average; as many may \
+             come at once. Beyond them the client is read no further until the next may come: \
+             nothing is lost or refused, what it sends waits in the network, and its keep-alive \
+             stands still. **Danger:** a gateway publishes for many devices over one connection.",
+        },
+        Key {
+            names: "`publish_byte_rate`",
+            default: Given::Words("no limit"),
+            meaning: "The same for the bytes of these packets, from `\"1KiB\"`. A packet larger than a \
+             second's is taken, and waited for afterwards.",
+        },
+        Key {
             names: "`topic_alias_maximum`",
             default: Given::Value("16"),
             meaning: "Topic aliases that an MQTT 5 client may set; 0 turns them off. **Danger:** each may \

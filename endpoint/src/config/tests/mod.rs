@@ -268,6 +268,8 @@ fn the_sample_is_valid_and_shows_the_defaults() {
     assert_eq!(explicit.limits.maximum_keep_alive, NonZeroU16::new(3_600));
     explicit.limits.maximum_keep_alive = None;
     assert!(explicit.limits.connections_per_application.take().is_some());
+    assert!(explicit.limits.publish_rate.take().is_some());
+    assert!(explicit.limits.publish_byte_rate.take().is_some());
     assert!(explicit.limits.server_reference.take().is_some());
     assert!(explicit.telemetry.take().is_some());
     assert!(explicit.api.tls.take().is_some());

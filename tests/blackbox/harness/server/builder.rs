@@ -203,12 +203,14 @@ impl Builder {
         let file = folder.join("landfall.toml");
         fs::write(&file, self.configuration(folder, ports)).expect("a writable folder");
         let mut command = if self.resources.is_empty() {
-            Command::new(BINARY)
+            Command::new(&*BINARY)
         } else {
             let limits = self.resources.iter();
             let limits: String = limits.map(|limit| format!("ulimit {limit} && ")).collect();
             let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", &format!("{limits}exec \"$0\" \"$@\""), BINARY]);
+            shell
+                .args(["-c", &format!("{limits}exec \"$0\" \"$@\"")])
+                .arg(&*BINARY);
             shell
         };
         command

@@ -4,8 +4,9 @@ mod builder;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
+use std::sync::LazyLock;
 use std::thread;
 
 use nix::sys::signal::Signal;
@@ -21,7 +22,11 @@ use super::{secrets, wait};
 use crate::tools::tunnel::Tunnel;
 pub(crate) use builder::Builder;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_landfall");
+/// The server of this build, or another build's: `LANDFALL_TEST_SERVER` names it.
+static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let other = std::env::var_os("LANDFALL_TEST_SERVER");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_landfall").into(), PathBuf::from)
+});
 
 /// A running server. It is killed when dropped, and its log is then searched for secrets.
 pub(crate) struct Server {
@@ -183,7 +188,7 @@ impl Server {
 
     /// The command line against this server, to be run.
     pub(crate) fn cli_command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&*BINARY);
         command
             .args(arguments)
             .current_dir(self.folder())
