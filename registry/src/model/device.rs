@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::document::{
@@ -9,21 +9,44 @@ use crate::secret::{Held, Password, SecretBytes, SecretId, SecretValue};
 use crate::store::{Labels, ResourceId, Row};
 
 /// A device, ready to use.
+///
+/// It lives as long as its connection, and as its place in the cache: small for a device that has a
+/// password and nothing else.
 #[derive(Debug)]
 pub struct Device {
     application: ResourceId,
     name: Box<str>,
     uid: Box<str>,
     generation: u64,
-    labels: BTreeMap<String, String>,
     enabled: bool,
-    gateway_names: HashSet<String>,
+    passwords: Box<[StoredPassword]>,
+    further: Option<Box<Further>>,
+}
+
+/// What few devices have.
+#[derive(Debug, PartialEq, Eq)]
+struct Further {
+    labels: BTreeMap<String, String>,
+    /// Sorted.
+    gateway_names: Vec<String>,
     gateway_labels: BTreeMap<String, String>,
     aliases: Vec<String>,
+    keys: Vec<PreSharedKey>,
+    /// Most follow their application's.
     dialect: Option<DialectSpec>,
     payload_encoding: Option<PayloadEncoding>,
-    passwords: Vec<StoredPassword>,
-    keys: Vec<PreSharedKey>,
+}
+
+impl Further {
+    const NOTHING: Further = Further {
+        labels: BTreeMap::new(),
+        gateway_names: Vec::new(),
+        gateway_labels: BTreeMap::new(),
+        aliases: Vec::new(),
+        keys: Vec::new(),
+        dialect: None,
+        payload_encoding: None,
+    };
 }
 
 /// A `pass` or `user` credential.
@@ -38,7 +61,7 @@ pub(crate) struct StoredPassword {
 }
 
 /// A `psk` credential.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PreSharedKey {
     pub(crate) secret: SecretId,
     pub(crate) key: SecretBytes,
@@ -55,7 +78,6 @@ impl PreSharedKey {
 impl Device {
     pub(crate) fn from_row(row: &Row) -> Result<Device, Invalid> {
         let spec: DeviceSpec<Held> = read_stored(&row.spec)?;
-        // Kept for every device in the cache: no room for more than there are.
         let mut passwords = Vec::with_capacity(spec.authentication.credentials.len());
         let mut keys = Vec::new();
         for credential in spec.authentication.credentials {
@@ -81,21 +103,33 @@ impl Device {
                 }
             }
         }
+        let mut gateway_names: Vec<String> = spec.gateway_selector.match_names;
+        gateway_names.sort_unstable();
+        gateway_names.dedup();
+        let further = Further {
+            labels: Labels::parse(&row.labels)?,
+            gateway_names,
+            gateway_labels: spec.gateway_selector.match_labels,
+            aliases: spec.alias,
+            keys,
+            dialect: spec.mqtt.dialect,
+            payload_encoding: spec.mqtt.payload_encoding,
+        };
         Ok(Device {
             application: row.parent,
             name: row.name.as_str().into(),
             uid: row.uid.as_str().into(),
             generation: row.generation,
-            labels: Labels::parse(&row.labels)?,
             enabled: !spec.core.disabled,
-            gateway_names: spec.gateway_selector.match_names.into_iter().collect(),
-            gateway_labels: spec.gateway_selector.match_labels,
-            aliases: spec.alias,
-            dialect: spec.mqtt.dialect,
-            payload_encoding: spec.mqtt.payload_encoding,
-            passwords,
-            keys,
+            // Without spare room.
+            passwords: passwords.into(),
+            further: (further != Further::NOTHING).then(|| Box::new(further)),
         })
+    }
+
+    fn further(&self) -> &Further {
+        static NOTHING: Further = Further::NOTHING;
+        self.further.as_deref().unwrap_or(&NOTHING)
     }
 
     /// `metadata.name`.
@@ -119,7 +153,7 @@ impl Device {
     /// `metadata.labels`.
     #[must_use]
     pub fn labels(&self) -> &BTreeMap<String, String> {
-        &self.labels
+        &self.further().labels
     }
 
     /// Whether it may connect, and others may speak for it, as far as its own document says: not
@@ -132,24 +166,24 @@ impl Device {
     /// `spec.alias`.
     #[must_use]
     pub fn aliases(&self) -> &[String] {
-        &self.aliases
+        &self.further().aliases
     }
 
     /// `spec.mqtt.dialect` as it stands; see [`crate::effective_dialect`].
     #[must_use]
     pub fn dialect(&self) -> Option<DialectSpec> {
-        self.dialect
+        self.further().dialect
     }
 
     /// `spec.mqtt.payloadEncoding` as it stands; see [`crate::effective_payload_encoding`].
     #[must_use]
     pub fn payload_encoding(&self) -> Option<PayloadEncoding> {
-        self.payload_encoding
+        self.further().payload_encoding
     }
 
     /// Whether this is its name or one of its aliases.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
-        *self.name == *name || self.aliases.iter().any(|alias| alias == name)
+        *self.name == *name || self.aliases().iter().any(|alias| alias == name)
     }
 
     /// Whether this is its name, one of its aliases, or one of its unique user names.
@@ -161,14 +195,17 @@ impl Device {
 
     /// `psk` credentials, in the document's order, whether valid now or not.
     pub(crate) fn pre_shared_keys(&self) -> &[PreSharedKey] {
-        &self.keys
+        &self.further().keys
     }
 
     /// The key to be used at a time: of those that are valid then the one whose validity began
     /// earliest, and of these the one that lasts longest. A key without a validity always began
     /// earlier, and lasts longer.
     pub(crate) fn pre_shared_key(&self, now: SystemTime) -> Option<&PreSharedKey> {
-        let valid = self.keys.iter().filter(|key| key.is_valid(now));
+        let valid = self
+            .pre_shared_keys()
+            .iter()
+            .filter(|key| key.is_valid(now));
         valid.min_by_key(|key| {
             key.validity
                 .map(|validity| (validity.not_before, Reverse(validity.not_after)))
@@ -180,25 +217,31 @@ impl Device {
     /// selector to speak for itself, and this says nothing of that.
     #[must_use]
     pub fn selects_gateway(&self, gateway: &Device) -> bool {
+        let names = &self.further().gateway_names;
+        let is_named = || {
+            names
+                .binary_search_by(|name| (**name).cmp(&gateway.name))
+                .is_ok()
+        };
         self.application == gateway.application
-            && (self.gateway_names.contains(&*gateway.name) || self.selects_labels(&gateway.labels))
+            && (is_named() || self.selects_labels(gateway.labels()))
     }
 
     /// The devices that `matchNames` selects as gateways.
     pub fn gateway_names(&self) -> impl Iterator<Item = &str> {
-        self.gateway_names.iter().map(String::as_str)
+        self.further().gateway_names.iter().map(String::as_str)
     }
 
     /// Whether there are `matchLabels`, so that gateways may be selected that are not named.
     #[must_use]
     pub fn selects_by_labels(&self) -> bool {
-        !self.gateway_labels.is_empty()
+        !self.further().gateway_labels.is_empty()
     }
 
     fn selects_labels(&self, labels: &BTreeMap<String, String>) -> bool {
-        !self.gateway_labels.is_empty()
-            && self
-                .gateway_labels
+        let wanted = &self.further().gateway_labels;
+        !wanted.is_empty()
+            && wanted
                 .iter()
                 .all(|(key, value)| labels.get(key) == Some(value))
     }
@@ -239,5 +282,20 @@ impl StoredPassword {
 
     fn is_of_unique_user(&self, name: &str) -> bool {
         self.unique && self.user.as_deref() == Some(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_small() {
+        // With the two counts of an `Arc`, 96 bytes are what an allocator gives.
+        let size = size_of::<Device>();
+        assert!(
+            size <= 80,
+            "a device is {size} bytes: what few have belongs into `Further`"
+        );
     }
 }
